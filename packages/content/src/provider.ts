@@ -1,0 +1,34 @@
+import type { Descriptor } from "@varve/oci";
+import type { CallOptions } from "./call-options.ts";
+
+/** A part of a blob: from `start`, inclusive, to `end`, exclusive. Defaults: the whole blob. */
+export interface ByteRange {
+  readonly start?: number | undefined;
+  readonly end?: number | undefined;
+}
+
+/** One open blob. Reads may run at the same time. */
+export interface BlobReader extends AsyncDisposable {
+  /** Bytes in the blob. */
+  readonly size: number;
+  /**
+   * Fills `target` from `position` and says how many bytes it got: fewer than asked for only at the end of the blob.
+   *
+   * @throws ERR_DATA_LOSS the stored blob is shorter than it should be
+   */
+  read(target: Uint8Array, position: number, options?: CallOptions): Promise<number>;
+  /** Yields the range in order. A chunk belongs to the consumer. */
+  stream(range?: ByteRange & CallOptions): AsyncIterable<Uint8Array>;
+  /** Closing twice is allowed. Streams under way fail. */
+  close(): Promise<void>;
+}
+
+/** Gives access to blobs that are whole and verified. */
+export interface Provider {
+  /**
+   * Opens the blob that `descriptor.digest` names; `descriptor.size` is not compared.
+   *
+   * @throws ERR_NOT_FOUND no such blob
+   */
+  open(descriptor: Descriptor, options?: CallOptions): Promise<BlobReader>;
+}

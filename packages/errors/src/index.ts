@@ -1,0 +1,2 @@
+export { CodedError, describeError, hasCode, isTransient } from "./coded-error.ts";
+export type { ErrorCode } from "./coded-error.ts";

@@ -1,0 +1,1 @@
+export type { CallOptions, CreateLeaseOptions, Lease, LeaseManager, LeaseResource } from "./lease-manager.ts";
