@@ -23,7 +23,12 @@ const lowerHex = /^[0-9a-f]+$/;
 // No algorithm known to anybody comes near; the limit keeps error messages and paths short.
 const maxLength = 255;
 
-type Verdict = "ok" | "malformed" | "unknown algorithm" | "wrong length" | "not lower-case hex";
+type Verdict =
+  | "ok"
+  | "not of the form algorithm:hex"
+  | "unknown algorithm"
+  | "wrong number of hex digits"
+  | "not lower-case hex";
 
 /**
  * Checks `text` and gives it back as a digest.
@@ -32,9 +37,8 @@ type Verdict = "ok" | "malformed" | "unknown algorithm" | "wrong length" | "not 
  * @throws ERR_NOT_IMPLEMENTED the form is right, but the algorithm is none of sha256, sha384, sha512
  */
 export function parseDigest(text: string): Digest {
-  const verdict = judge(text);
-  if (verdict === "ok") return text as Digest;
-  throw failure(text, verdict);
+  if (isDigest(text)) return text;
+  throw failure(text, judge(text));
 }
 
 /** Whether `value` is a well-formed digest of a supported algorithm. */
@@ -44,7 +48,10 @@ export function isDigest(value: unknown): value is Digest {
 
 /** The part before the colon. */
 export function digestAlgorithm(digest: Digest): DigestAlgorithm {
-  return digest.slice(0, digest.indexOf(":")) as DigestAlgorithm;
+  const name = digest.slice(0, digest.indexOf(":"));
+  if (name === "sha256" || name === "sha384" || name === "sha512") return name;
+  // Only a text that was cast gets here.
+  throw failure(digest, judge(digest));
 }
 
 /** The part after the colon: safe as a file name. */
@@ -53,25 +60,22 @@ export function digestHex(digest: Digest): string {
 }
 
 function judge(value: unknown): Verdict {
-  if (typeof value !== "string" || value.length > maxLength || !grammar.test(value)) return "malformed";
+  if (typeof value !== "string" || value.length > maxLength || !grammar.test(value))
+    return "not of the form algorithm:hex";
   const colon = value.indexOf(":");
   const wanted = hexLengths.get(value.slice(0, colon));
   if (wanted === undefined) return "unknown algorithm";
   const hex = value.slice(colon + 1);
   if (!lowerHex.test(hex)) return "not lower-case hex";
-  return hex.length === wanted ? "ok" : "wrong length";
+  return hex.length === wanted ? "ok" : "wrong number of hex digits";
 }
 
-function failure(text: unknown, verdict: Exclude<Verdict, "ok">): CodedError {
+function failure(text: unknown, verdict: Verdict): CodedError {
   const subject = `digest ${quote(text)}`;
   if (verdict === "unknown algorithm") {
     return new CodedError("ERR_NOT_IMPLEMENTED", `${subject}: algorithm is not one of sha256, sha384, sha512`);
   }
-  const why = verdict === "malformed" ? "not of the form algorithm:hex" : `the part after the colon has the ${verdict}`;
-  return new CodedError(
-    "ERR_INVALID_ARGUMENT",
-    verdict === "not lower-case hex" ? `${subject}: not lower-case hex` : `${subject}: ${why}`,
-  );
+  return new CodedError("ERR_INVALID_ARGUMENT", `${subject}: ${verdict}`);
 }
 
 function quote(text: unknown): string {

@@ -1,5 +1,6 @@
 import { createHash, hash } from "node:crypto";
 import type { Hash } from "node:crypto";
+import { parseDigest } from "./digest.ts";
 import type { Digest, DigestAlgorithm } from "./digest.ts";
 
 /** Hashes bytes as they come. */
@@ -59,5 +60,5 @@ class HashDigester implements Digester {
 }
 
 function asDigest(algorithm: DigestAlgorithm, hex: string): Digest {
-  return `${algorithm}:${hex}` as Digest;
+  return parseDigest(`${algorithm}:${hex}`);
 }

@@ -1,0 +1,14 @@
+const prefix = ".wh.";
+
+/** What `whiteoutOf` answers for the marker of an opaque directory, `.wh..wh..opq`. */
+export const opaqueMarker = ".wh..opq";
+
+/**
+ * The name that an entry's last name hides (OCI image specification, layer.md, "Whiteouts"); `undefined` if it is an
+ * ordinary name, `false` if it hides what is no name.
+ */
+export function whiteoutOf(name: string): string | false | undefined {
+  if (!name.startsWith(prefix)) return undefined;
+  const hidden = name.slice(prefix.length);
+  return hidden === "" || hidden === "." || hidden === ".." ? false : hidden;
+}

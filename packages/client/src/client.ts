@@ -1,0 +1,96 @@
+import type { CallOptions, ContentStore, Labeler } from "@varve/content";
+import type { Digest } from "@varve/digest";
+import type { ImageStore, OnProgress } from "@varve/images";
+import type { LeaseManager } from "@varve/leases";
+import type { Descriptor, Platform } from "@varve/oci";
+import type { Snapshotter } from "@varve/snapshots";
+
+export interface PullOptions extends CallOptions {
+  /** Which image of an index: `linux/arm64/v8` or the object. Default: the platform of this process. */
+  readonly platform?: string | Platform | undefined;
+  /** The name of the snapshotter to unpack into. Default: the client's. */
+  readonly snapshotter?: string | undefined;
+  /** Takes events as they come; it must not throw. */
+  readonly onProgress?: OnProgress | undefined;
+}
+
+/** What became of one layer. */
+export interface PulledLayer {
+  /** Of the blob, as the registry has it. */
+  readonly digest: Digest;
+  /** Of the uncompressed tar. */
+  readonly diffId: Digest;
+  /** Names the snapshot of this layer on those below. */
+  readonly chainId: Digest;
+  /** Bytes of the blob. */
+  readonly size: number;
+  /** `exists`: the snapshot was there, and nothing was fetched or unpacked for it. */
+  readonly status: "unpacked" | "exists";
+}
+
+export interface PullResult {
+  /** The normalised reference, which is the name of the image record. */
+  readonly name: string;
+  /** What the name stands for: an index or a manifest. */
+  readonly target: Pick<Descriptor, "mediaType" | "digest" | "size">;
+  /** Of the image that was unpacked, as `os/architecture[/variant]`. */
+  readonly platform: string;
+  readonly snapshotter: string;
+  /** The snapshot that holds the whole image; empty for an image without layers. */
+  readonly chainId: Digest | "";
+  /** The lowest first. */
+  readonly layers: readonly PulledLayer[];
+  readonly durationMs: number;
+}
+
+export interface MountOptions extends CallOptions {
+  readonly platform?: string | Platform | undefined;
+  readonly snapshotter?: string | undefined;
+  /** Writes go to a snapshot that is thrown away at `unmount`. Default: false, the mount is read-only. */
+  readonly writable?: boolean | undefined;
+}
+
+export interface UnmountOptions extends CallOptions {
+  /** Detach also while something is open below. Default: false. */
+  readonly lazy?: boolean | undefined;
+}
+
+/** A store of images on this machine, and what fills it. Several clients, in several processes, may use one root. */
+export interface Client extends AsyncDisposable {
+  readonly root: string;
+  /** Names and what they stand for. */
+  readonly images: ImageStore;
+  /** Manifests, configs and layers. */
+  readonly content: ContentStore & Labeler;
+  readonly leases: LeaseManager;
+  /** The snapshotter that is used when a call names none. */
+  readonly defaultSnapshotter: string;
+  /**
+   * Fetches an image and unpacks it. What is stored already is not fetched, what is unpacked already is not unpacked;
+   * after a failure or an abort the next pull continues.
+   *
+   * @throws ERR_INVALID_ARGUMENT not a reference, or not a platform
+   * @throws ERR_NOT_FOUND no such image, or none for the platform
+   * @throws ERR_UNAUTHENTICATED, ERR_PERMISSION_DENIED, ERR_RATE_LIMITED, ERR_NETWORK the registry
+   * @throws ERR_DIGEST_MISMATCH, ERR_INVALID_DATA the bytes
+   */
+  pull(reference: string, options?: PullOptions): Promise<PullResult>;
+  /**
+   * Mounts a pulled image on an existing directory.
+   *
+   * @throws ERR_NOT_FOUND the image is not in the store, or not unpacked
+   * @throws ERR_ALREADY_EXISTS something of this store is mounted there
+   */
+  mount(reference: string, directory: string, options?: MountOptions): Promise<void>;
+  /**
+   * Takes off what `mount` put on a directory.
+   *
+   * @throws ERR_NOT_FOUND nothing of this store is mounted there
+   * @throws ERR_UNAVAILABLE the mount is busy
+   */
+  unmount(directory: string, options?: UnmountOptions): Promise<void>;
+  /** Opens a snapshotter of this store, or gives the one that is open. Default: the client's. */
+  snapshotter(name?: string): Promise<Snapshotter>;
+  /** Ends worker threads and connections and closes the stores. Closing twice is allowed. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,6 @@
+export { detectCompression, sniffLength } from "./compression.ts";
+export type { Compression } from "./compression.ts";
+export { createDecoder } from "./decoder.ts";
+export type { Decoder, DecoderFactory, DecoderOptions } from "./decoder.ts";
+export { decompress } from "./decompress.ts";
+export type { DecompressOptions } from "./decompress.ts";

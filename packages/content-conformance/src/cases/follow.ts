@@ -1,0 +1,209 @@
+import assert from "node:assert/strict";
+import type { ContentStoreCase } from "../case.ts";
+import {
+  assertBytes,
+  collect,
+  followable,
+  leave,
+  rejects,
+  rejectsWith,
+  sample,
+  store as storeBlob,
+} from "../material.ts";
+
+export const followCases: readonly ContentStoreCase[] = [
+  {
+    name: "followers get every byte while it is written and end at the commit",
+    needs: ["follow"],
+    async run({ open }) {
+      const store = followable(await open());
+      const blob = sample(700_000);
+      const writer = await store.writer("followed");
+      const early = collect(store.follow("followed"));
+      for (let offset = 0; offset < 350_000; offset += 7000) {
+        await writer.write(blob.bytes.subarray(offset, offset + 7000));
+      }
+      const late = collect(store.follow("followed"));
+      await writer.write(blob.bytes.subarray(350_000));
+      const atTheEnd = collect(store.follow("followed"));
+      // So that all have begun before the ingest is gone.
+      await takeFirst(store.follow("followed"));
+      await writer.commit(blob);
+      for (const bytes of await Promise.all([early, late, atTheEnd])) assertBytes(bytes, blob.bytes);
+    },
+  },
+  {
+    name: "a slow follower gets the rest after the commit",
+    needs: ["follow"],
+    async run({ open }) {
+      const store = followable(await open());
+      const blob = sample(700_000);
+      const writer = await store.writer("slow reader");
+      await writer.write(blob.bytes.subarray(0, 300_000));
+      await writer.write(blob.bytes.subarray(300_000));
+      const following = store.follow("slow reader")[Symbol.asyncIterator]();
+      const chunks = [(await following.next()).value ?? new Uint8Array()];
+      await writer.commit(blob);
+      for (let next = await following.next(); next.done !== true; next = await following.next())
+        chunks.push(next.value);
+      assertBytes(Buffer.concat(chunks), blob.bytes);
+    },
+  },
+  {
+    name: "written bytes can be followed without a further call of the writer",
+    needs: ["follow"],
+    async run({ open }) {
+      const store = followable(await open());
+      const writer = await store.writer("slow");
+      const following = store.follow("slow")[Symbol.asyncIterator]();
+      for (const seed of [1, 2, 3]) {
+        const { bytes } = sample(100, seed);
+        const next = following.next();
+        await writer.write(bytes);
+        const { value } = await next;
+        assertBytes(value ?? new Uint8Array(), bytes);
+      }
+      await following.return?.();
+      await writer.close();
+    },
+  },
+  {
+    name: "a chunk of a follower belongs to it",
+    needs: ["follow"],
+    async run({ open }) {
+      const store = followable(await open());
+      const blob = sample(100_000);
+      await leave(store, "owned", blob.bytes);
+      const first = await takeFirst(store.follow("owned"));
+      first?.fill(0);
+      const again = collect(store.follow("owned"));
+      await takeFirst(store.follow("owned"));
+      const writer = await store.writer("owned");
+      await writer.commit(blob);
+      assertBytes(await again, blob.bytes);
+    },
+  },
+  {
+    name: "following what is no ingest is not found",
+    needs: ["follow"],
+    async run({ open }) {
+      const store = followable(await open());
+      await rejects(collect(store.follow("nobody")), "ERR_NOT_FOUND");
+      await storeBlob(store, sample(10), "done");
+      await rejects(collect(store.follow("done")), "ERR_NOT_FOUND");
+    },
+  },
+  {
+    name: "a follower fails when the ingest is aborted",
+    needs: ["follow"],
+    async run({ open }) {
+      const store = followable(await open());
+      await leave(store, "dropped", sample(100).bytes);
+      const following = store.follow("dropped")[Symbol.asyncIterator]();
+      assert.equal((await following.next()).done, false);
+      const next = rejects(following.next(), "ERR_ABORTED");
+      await store.abort("dropped");
+      await next;
+    },
+  },
+  {
+    name: "a follower fails when the ingest is truncated",
+    needs: ["follow"],
+    async run({ open }) {
+      const store = followable(await open());
+      const writer = await store.writer("cut");
+      await writer.write(sample(100).bytes);
+      const following = store.follow("cut")[Symbol.asyncIterator]();
+      assert.equal((await following.next()).done, false);
+      await writer.truncate();
+      // More than before: the length alone must not hide the truncation.
+      await writer.write(sample(200, 2).bytes);
+      await rejects(following.next(), "ERR_ABORTED");
+      await writer.close();
+    },
+  },
+  {
+    name: "a follower goes on with the next writer of the ref",
+    needs: ["follow"],
+    async run({ open }) {
+      const store = followable(await open());
+      const blob = sample(300_000);
+      const first = await store.writer("handed over");
+      const following = collect(store.follow("handed over"));
+      await first.write(blob.bytes.subarray(0, 100_000));
+      await takeFirst(store.follow("handed over"));
+      await first.close();
+      const second = await store.writer("handed over");
+      await second.write(blob.bytes.subarray(100_000));
+      await second.commit(blob);
+      assertBytes(await following, blob.bytes);
+    },
+  },
+  {
+    name: "a failed commit does not end a follower",
+    needs: ["follow"],
+    async run({ open }) {
+      const store = followable(await open());
+      const writer = await store.writer("wrong");
+      await writer.write(sample(100).bytes);
+      const following = store.follow("wrong")[Symbol.asyncIterator]();
+      assert.equal((await following.next()).done, false);
+      const next = rejects(following.next(), "ERR_ABORTED");
+      await rejects(writer.commit({ size: 101 }), "ERR_DIGEST_MISMATCH");
+      await store.abort("wrong");
+      await next;
+    },
+  },
+  {
+    name: "a follower ends well when the blob turns out to be stored",
+    needs: ["follow"],
+    async run({ open }) {
+      const store = followable(await open());
+      const blob = sample(1000);
+      const writer = await store.writer("second");
+      await writer.write(blob.bytes);
+      const following = store.follow("second")[Symbol.asyncIterator]();
+      assert.equal((await following.next()).done, false);
+      await storeBlob(store, blob, "first");
+      await rejects(writer.commit(blob), "ERR_ALREADY_EXISTS");
+      assert.equal((await following.next()).done, true);
+    },
+  },
+  {
+    name: "a waiting follower ends with the reason of its signal",
+    needs: ["follow"],
+    async run({ open }) {
+      const store = followable(await open());
+      await leave(store, "waiting", sample(100).bytes);
+      const controller = new AbortController();
+      const following = store.follow("waiting", { signal: controller.signal })[Symbol.asyncIterator]();
+      await following.next();
+      const reason = new Error("enough");
+      const next = rejectsWith(following.next(), reason, "the waiting follower");
+      controller.abort(reason);
+      await next;
+    },
+  },
+  {
+    name: "an ingest can be followed in another instance",
+    needs: ["follow", "reopen"],
+    async run({ open }) {
+      const [one, other] = [followable(await open()), followable(await open())];
+      const blob = sample(300_000);
+      const writer = await one.writer("across");
+      await writer.write(blob.bytes.subarray(0, 1000));
+      const following = other.follow("across")[Symbol.asyncIterator]();
+      const chunks = [(await following.next()).value ?? new Uint8Array()];
+      await writer.write(blob.bytes.subarray(1000));
+      await writer.commit(blob);
+      for (let next = await following.next(); next.done !== true; next = await following.next())
+        chunks.push(next.value);
+      assertBytes(Buffer.concat(chunks), blob.bytes);
+    },
+  },
+];
+
+async function takeFirst(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array | undefined> {
+  for await (const chunk of stream) return chunk;
+  return undefined;
+}

@@ -1,0 +1,1 @@
+export { createMemoryContentStore } from "./memory-store.ts";

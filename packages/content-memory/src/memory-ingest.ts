@@ -1,0 +1,119 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { IngestStatus } from "@varve/content";
+import { createDigester, digestAlgorithm } from "@varve/digest";
+import type { Digest, DigestAlgorithm, Digester } from "@varve/digest";
+import { CodedError } from "@varve/errors";
+
+/** The bytes of an ingest since it was begun or truncated; followers stay with the tape that they began on. */
+export interface Tape {
+  readonly chunks: Uint8Array[];
+  state: "growing" | "committed" | "dropped";
+}
+
+/** One ingest, whether somebody writes it or not. */
+export class MemoryIngest {
+  readonly ref: string;
+  readonly startedAt: Date = new Date();
+  total: number | undefined;
+  expected: Digest | undefined;
+  /** When the present writer took it. */
+  heldSince: Date | undefined;
+  updatedAt: Date = this.startedAt;
+  tape: Tape = { chunks: [], state: "growing" };
+  #digester: Digester = createDigester();
+  #algorithm: DigestAlgorithm = "sha256";
+  readonly #waiting: Set<() => void> = new Set();
+
+  constructor(ref: string) {
+    this.ref = ref;
+  }
+
+  get size(): number {
+    return this.#digester.size;
+  }
+
+  status(): IngestStatus {
+    const { ref, size: offset, total, expected, startedAt, updatedAt } = this;
+    return { ref, offset, total, expected, startedAt, updatedAt };
+  }
+
+  digest(): Digest {
+    return this.#digester.digest();
+  }
+
+  /** The digest by the algorithm of `wanted`, of which the bytes are hashed again if it is another (U-LCS.9). */
+  async digestAs(wanted: Digest | undefined): Promise<Digest> {
+    const algorithm = wanted === undefined ? this.#algorithm : digestAlgorithm(wanted);
+    if (algorithm !== this.#algorithm) await this.useAlgorithm(algorithm);
+    return this.digest();
+  }
+
+  async useAlgorithm(algorithm: DigestAlgorithm): Promise<void> {
+    if (algorithm === this.#algorithm) return;
+    const digester = createDigester(algorithm);
+    for (const chunk of this.tape.chunks) {
+      digester.update(chunk);
+      await nextTurn();
+    }
+    this.#algorithm = algorithm;
+    this.#digester = digester;
+  }
+
+  append(bytes: Uint8Array): void {
+    if (bytes.byteLength === 0) return;
+    const copy = bytes.slice();
+    this.tape.chunks.push(copy);
+    this.#digester.update(copy);
+    this.updatedAt = new Date();
+    this.wake();
+  }
+
+  truncate(): void {
+    this.end("dropped");
+    this.tape = { chunks: [], state: "growing" };
+    this.#digester = createDigester(this.#algorithm);
+    this.updatedAt = new Date();
+  }
+
+  end(state: "committed" | "dropped"): void {
+    this.tape.state = state;
+    this.wake();
+  }
+
+  wake(): void {
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const resolve of waiting) resolve();
+  }
+
+  async *follow(signal: AbortSignal | undefined, mustBeOpen: () => void): AsyncGenerator<Uint8Array, void, undefined> {
+    const { tape } = this;
+    for (let index = 0; ;) {
+      mustBeOpen();
+      signal?.throwIfAborted();
+      const chunk = tape.chunks[index];
+      if (chunk !== undefined) {
+        index += 1;
+        yield chunk.slice();
+      } else if (tape.state === "committed") {
+        return;
+      } else if (tape.state === "dropped") {
+        throw new CodedError("ERR_ABORTED", `ingest ${this.ref}: dropped while it was followed`);
+      } else {
+        await this.#change(signal);
+      }
+    }
+  }
+
+  #change(signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve) => {
+      const wakeUp = (): void => {
+        this.#waiting.delete(wakeUp);
+        signal?.removeEventListener("abort", wakeUp);
+        resolve();
+      };
+      this.#waiting.add(wakeUp);
+      signal?.addEventListener("abort", wakeUp, { once: true });
+    });
+  }
+}

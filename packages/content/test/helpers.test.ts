@@ -1,0 +1,350 @@
+import { copyBlob, openWriter, readBlob, writeBlob, blobExists } from "@varve/content";
+import type { BlobInfo, BlobReader, Expected, Ingester, IngestStatus, Manager, Provider, Writer } from "@varve/content";
+import { digestOf, parseDigest } from "@varve/digest";
+import type { Digest } from "@varve/digest";
+import { CodedError } from "@varve/errors";
+import type { Descriptor } from "@varve/oci";
+import { expect, test } from "vitest";
+
+const bytes = new TextEncoder().encode("some bytes of a blob");
+const digest = digestOf(bytes);
+const size = bytes.byteLength;
+const descriptor: Descriptor = { mediaType: "text/plain", digest, size };
+
+/** Serves one blob, and counts how often it is opened. */
+class FakeProvider implements Provider {
+  opened = 0;
+  closed = 0;
+  readonly #bytes: Uint8Array;
+
+  constructor(content: Uint8Array = bytes) {
+    this.#bytes = content;
+  }
+
+  async open(): Promise<BlobReader> {
+    this.opened += 1;
+    const content = this.#bytes;
+    const close = async (): Promise<void> => {
+      this.closed += 1;
+    };
+    return {
+      size: content.byteLength,
+      read: async (target, position) => {
+        const part = content.subarray(position, position + target.byteLength);
+        target.set(part);
+        return part.byteLength;
+      },
+      stream: () => {
+        throw new Error("not used");
+      },
+      close,
+      [Symbol.asyncDispose]: close,
+    };
+  }
+}
+
+/** Keeps what is written; a commit fails with `refusal` if there is one. */
+class FakeWriter implements Writer {
+  written: number[];
+  truncated = 0;
+  closed = 0;
+  committed: Expected | undefined;
+  labels: Readonly<Record<string, string>> | undefined;
+  readonly #refusal: Error | undefined;
+
+  constructor(start: Uint8Array = new Uint8Array(), refusal?: Error) {
+    this.written = [...start];
+    this.#refusal = refusal;
+  }
+
+  status(): IngestStatus {
+    return { ref: "fake", offset: this.written.length, startedAt: new Date(0), updatedAt: new Date(0) };
+  }
+
+  digest(): Digest {
+    return digestOf(Uint8Array.from(this.written));
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    this.written.push(...chunk);
+  }
+
+  async truncate(): Promise<void> {
+    this.truncated += 1;
+    this.written = [];
+  }
+
+  async commit(
+    expected?: Expected,
+    options?: { labels?: Readonly<Record<string, string>> | undefined },
+  ): Promise<Digest> {
+    this.committed = expected;
+    this.labels = options?.labels;
+    if (this.#refusal !== undefined) throw this.#refusal;
+    return this.digest();
+  }
+
+  async close(): Promise<void> {
+    this.closed += 1;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+function ingester(...outcomes: readonly (Writer | Error)[]): Ingester & { calls: number } {
+  return {
+    calls: 0,
+    async writer(): Promise<Writer> {
+      const outcome = outcomes[Math.min(this.calls, outcomes.length - 1)];
+      this.calls += 1;
+      if (outcome instanceof Error || outcome === undefined) throw outcome ?? new Error("no outcome");
+      return outcome;
+    },
+  };
+}
+
+async function* from(...chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
+  for (const chunk of chunks) yield await Promise.resolve(chunk);
+}
+
+async function* endless(): AsyncGenerator<Uint8Array> {
+  for (;;) yield await Promise.resolve(bytes);
+}
+
+function inTwoChunks(offset: number): AsyncIterable<Uint8Array> {
+  return from(bytes.subarray(offset, 7), bytes.subarray(7));
+}
+
+function manager(answer: () => Promise<BlobInfo>): Manager {
+  return {
+    info: answer,
+    walk: () => {
+      throw new Error("not used");
+    },
+    delete: async () => {},
+  };
+}
+
+const held = new CodedError("ERR_UNAVAILABLE", "ingest r: held");
+const exists = new CodedError("ERR_ALREADY_EXISTS", "content x: already exists");
+const reason = new Error("enough");
+
+test("a blob is read whole, and its reader closed", async () => {
+  const provider = new FakeProvider();
+  expect(await readBlob(provider, descriptor)).toEqual(bytes);
+  expect(provider.closed).toBe(1);
+});
+
+test("a blob with other bytes than its digest says is refused", async () => {
+  const provider = new FakeProvider(bytes.toReversed());
+  await expect(readBlob(provider, descriptor)).rejects.toMatchObject({ code: "ERR_DIGEST_MISMATCH" });
+  expect(provider.closed).toBe(1);
+});
+
+test("a blob of another size than its descriptor says is refused before it is read", async () => {
+  const provider = new FakeProvider(bytes.subarray(1));
+  await expect(readBlob(provider, descriptor)).rejects.toMatchObject({
+    code: "ERR_DIGEST_MISMATCH",
+    message: `content ${digest}: stored ${size - 1} bytes, expected ${size}`,
+  });
+});
+
+test("a blob over the limit is not even opened", async () => {
+  const provider = new FakeProvider();
+  await expect(readBlob(provider, descriptor, { limit: size - 1 })).rejects.toMatchObject({
+    code: "ERR_RESOURCE_EXHAUSTED",
+  });
+  await expect(readBlob(provider, { ...descriptor, size: 8 * 1024 * 1024 + 1 })).rejects.toMatchObject({
+    code: "ERR_RESOURCE_EXHAUSTED",
+  });
+  expect(provider.opened).toBe(0);
+});
+
+// U-CS.7, C-CH.19
+test("data within the descriptor is used instead of the store", async () => {
+  const provider = new FakeProvider();
+  const data = Buffer.from(bytes).toString("base64");
+  expect(await readBlob(provider, { ...descriptor, data })).toEqual(bytes);
+  expect(provider.opened).toBe(0);
+});
+
+// C-CH.22
+test("data within the descriptor that is not what the digest says is passed over", async () => {
+  const provider = new FakeProvider();
+  const data = Buffer.from(bytes.toReversed()).toString("base64");
+  expect(await readBlob(provider, { ...descriptor, data })).toEqual(bytes);
+  expect(provider.opened).toBe(1);
+});
+
+// C-CH.21
+test("a malformed digest is an error, not a missing blob", async () => {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what a careless caller could do
+  const bad = { ...descriptor, digest: "sha256:../x" as Digest };
+  await expect(readBlob(new FakeProvider(), bad)).rejects.toMatchObject({ code: "ERR_INVALID_ARGUMENT" });
+});
+
+test("reading is rejected with the reason of the signal", async () => {
+  const provider = new FakeProvider();
+  await expect(readBlob(provider, descriptor, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+  expect(provider.opened).toBe(0);
+});
+
+// U-CS.12
+test("whether a blob exists is told, and other errors are passed on", async () => {
+  const info: BlobInfo = { digest, size, createdAt: new Date(), updatedAt: new Date(), labels: {} };
+  const missing = new CodedError("ERR_NOT_FOUND", "content x: not found");
+  expect(
+    await blobExists(
+      manager(() => Promise.resolve(info)),
+      digest,
+    ),
+  ).toBe(true);
+  expect(
+    await blobExists(
+      manager(() => Promise.reject(missing)),
+      digest,
+    ),
+  ).toBe(false);
+  await expect(
+    blobExists(
+      manager(() => Promise.reject(reason)),
+      digest,
+    ),
+  ).rejects.toBe(reason);
+});
+
+// U-CS.8, S3.4
+test("a locked ref is tried again after growing random delays", async () => {
+  const writer = new FakeWriter();
+  const store = ingester(held, held, held, writer);
+  const delays: number[] = [];
+  const onWait = (error: Error, delayMs: number): void => {
+    expect(error).toBe(held);
+    delays.push(delayMs);
+  };
+  expect(await openWriter(store, "r", { onWait })).toBe(writer);
+  expect(store.calls).toBe(4);
+  expect(delays).toHaveLength(3);
+  for (const [index, delay] of delays.entries()) expect(delay).toBeLessThan(16 * 2 ** index);
+});
+
+// S3.6
+test("other errors of a writer are passed on at once", async () => {
+  const store = ingester(reason);
+  await expect(openWriter(store, "r")).rejects.toBe(reason);
+  expect(store.calls).toBe(1);
+});
+
+test("waiting for a ref ends with the reason of the signal", async () => {
+  const controller = new AbortController();
+  const onWait = (): void => controller.abort(reason);
+  await expect(openWriter(ingester(held), "r", { signal: controller.signal, onWait })).rejects.toBe(reason);
+});
+
+// C-CH.1
+test("a copy writes the source and commits what was expected", async () => {
+  const writer = new FakeWriter();
+  const totals: number[] = [];
+  const onBytes = (total: number): number => totals.push(total);
+  expect(await copyBlob(writer, inTwoChunks, { digest, size, labels: { a: "1" }, onBytes })).toBe(digest);
+  expect(writer.committed).toEqual({ digest, size });
+  expect(writer.labels).toEqual({ a: "1" });
+  expect(totals).toEqual([0, 7, size]);
+});
+
+// U-CS.10, C-CH.2
+test("a copy asks the source for what the writer lacks, and for nothing when it has all", async () => {
+  const part = new FakeWriter(bytes.subarray(0, 5));
+  const offsets: number[] = [];
+  const source = (offset: number): AsyncIterable<Uint8Array> => {
+    offsets.push(offset);
+    return from(bytes.subarray(offset));
+  };
+  expect(await copyBlob(part, source, { digest, size })).toBe(digest);
+  expect(await copyBlob(new FakeWriter(bytes), source, { digest, size })).toBe(digest);
+  expect(offsets).toEqual([5]);
+});
+
+test("a copy starts over when the writer has more than the blob", async () => {
+  const writer = new FakeWriter(new Uint8Array(size + 1));
+  expect(await copyBlob(writer, (offset) => from(bytes.subarray(offset)), { digest, size })).toBe(digest);
+  expect(writer.truncated).toBe(1);
+});
+
+test("a source that ends early is refused before the commit, and its bytes stay", async () => {
+  const writer = new FakeWriter();
+  await expect(copyBlob(writer, () => from(bytes.subarray(0, 5)), { digest, size })).rejects.toMatchObject({
+    code: "ERR_INVALID_DATA",
+    message: `content ${digest}: ended after 5 of ${size} bytes`,
+  });
+  expect(writer.committed).toBeUndefined();
+  expect(writer.written).toHaveLength(5);
+});
+
+test("a source that does not end at the size is stopped there", async () => {
+  const writer = new FakeWriter();
+  await expect(copyBlob(writer, endless, { digest, size: size * 2 + 1 })).rejects.toMatchObject({
+    code: "ERR_DIGEST_MISMATCH",
+  });
+  expect(writer.written).toHaveLength(size * 2);
+});
+
+// C-CH.4
+test("a blob that exists at the commit of a copy is success", async () => {
+  expect(await copyBlob(new FakeWriter(undefined, exists), () => from(bytes), { digest, size })).toBe(digest);
+  expect(await copyBlob(new FakeWriter(undefined, exists), () => from(bytes))).toBe(digest);
+});
+
+test("a copy stops between chunks with the reason of its signal", async () => {
+  const controller = new AbortController();
+  const writer = new FakeWriter();
+  const source = async function* (): AsyncGenerator<Uint8Array> {
+    yield await Promise.resolve(bytes.subarray(0, 5));
+    controller.abort(reason);
+    yield bytes.subarray(5);
+  };
+  await expect(copyBlob(writer, source, { digest, size, signal: controller.signal })).rejects.toBe(reason);
+  expect(writer.written).toHaveLength(5);
+  expect(writer.committed).toBeUndefined();
+});
+
+// U-CS.9
+test("bytes in memory are stored, and the writer closed", async () => {
+  const writer = new FakeWriter();
+  expect(await writeBlob(ingester(held, writer), "r", bytes, { expected: { digest, size } })).toBe(digest);
+  expect(writer.committed).toEqual({ digest, size });
+  expect(writer.closed).toBeGreaterThan(0);
+});
+
+test("bytes in memory replace what an earlier writer has left", async () => {
+  const writer = new FakeWriter(Uint8Array.of(1, 2, 3));
+  expect(await writeBlob(ingester(writer), "r", bytes)).toBe(digest);
+});
+
+test("of a stream only what is missing is written", async () => {
+  const writer = new FakeWriter(bytes.subarray(0, 5));
+  const source = from(bytes.subarray(0, 3), bytes.subarray(3, 9), bytes.subarray(9));
+  expect(await writeBlob(ingester(writer), "r", source)).toBe(digest);
+  expect(writer.truncated).toBe(0);
+});
+
+test("a stream that is shorter than what is stored is refused", async () => {
+  const writer = new FakeWriter(bytes);
+  await expect(writeBlob(ingester(writer), "r", from(bytes.subarray(0, 3)))).rejects.toMatchObject({
+    code: "ERR_INVALID_DATA",
+  });
+  expect(writer.closed).toBe(1);
+});
+
+test("a blob that exists when it is to be written is success, if it was named", async () => {
+  expect(await writeBlob(ingester(exists), "r", bytes, { expected: { digest } })).toBe(digest);
+  await expect(writeBlob(ingester(exists), "r", bytes)).rejects.toBe(exists);
+});
+
+test("an empty blob can be stored", async () => {
+  expect(await writeBlob(ingester(new FakeWriter()), "r", new Uint8Array())).toBe(
+    parseDigest("sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
+  );
+});

@@ -1,0 +1,2 @@
+export { createDiffer } from "./differ.ts";
+export type { Differ, DifferOptions } from "./differ.ts";

@@ -1,0 +1,15 @@
+export { checkImage } from "./check-image.ts";
+export type { ImageCheck } from "./check-image.ts";
+export { childrenHandler, childrenOf } from "./children.ts";
+export { handlers, skipDescriptor, stopHandlers } from "./control.ts";
+export { dispatch } from "./dispatch.ts";
+export type { DispatchOptions, HandlerLimiter } from "./dispatch.ts";
+export { filterPlatforms, limitManifests } from "./filters.ts";
+export type { LimitManifestsOptions } from "./filters.ts";
+export type { Handler, HandlerContext } from "./handler.ts";
+export type { ImageInput, ImageRecord, ImageStore } from "./image-store.ts";
+export { manifestFor } from "./manifest-for.ts";
+export type { ImageManifest } from "./manifest-for.ts";
+export type { OnProgress, ProgressEvent } from "./progress.ts";
+export { walk } from "./walk.ts";
+export type { WalkOptions } from "./walk.ts";

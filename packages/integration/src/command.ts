@@ -1,0 +1,31 @@
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+
+/** What one run of the command came to. */
+export interface CommandRun {
+  /** The exit status; `undefined` when a signal ended it. */
+  readonly status: number | undefined;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const launcher = join(import.meta.dirname, "../../../bin/varve");
+
+/** Runs `bin/varve` as a user would. `killAfter` ends it with SIGKILL after that many milliseconds. */
+export function varve(args: readonly string[], options: { readonly killAfter?: number } = {}): Promise<CommandRun> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(launcher, args, { stdio: ["ignore", "pipe", "pipe"] });
+    const out: Buffer[] = [];
+    const err: Buffer[] = [];
+    child.stdout.on("data", (chunk: Buffer) => out.push(chunk));
+    child.stderr.on("data", (chunk: Buffer) => err.push(chunk));
+    const timer =
+      options.killAfter === undefined ? undefined : setTimeout(() => child.kill("SIGKILL"), options.killAfter);
+    child.once("error", reject);
+    child.once("close", (code) => {
+      clearTimeout(timer);
+      const text = (chunks: readonly Buffer[]): string => Buffer.concat(chunks).toString();
+      resolve({ status: code ?? undefined, stdout: text(out), stderr: text(err) });
+    });
+  });
+}

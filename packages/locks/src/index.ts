@@ -1,0 +1,10 @@
+export { backoffDelays, sleep } from "./backoff.ts";
+export type { BackoffOptions } from "./backoff.ts";
+export { createKeyedLock } from "./keyed-lock.ts";
+export type { KeyedLock } from "./keyed-lock.ts";
+export { createLimiter } from "./limiter.ts";
+export type { Limiter, Release, WaitOptions } from "./limiter.ts";
+export { currentOwner, isOwnerAlive } from "./process-owner.ts";
+export type { ProcessOwner } from "./process-owner.ts";
+export { createSingleFlight } from "./single-flight.ts";
+export type { SingleFlight } from "./single-flight.ts";

@@ -1,0 +1,127 @@
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import type { Readable } from "node:stream";
+import { Worker } from "node:worker_threads";
+import { currentOwner, isOwnerAlive, sleep } from "@varve/locks";
+import { describe, expect, test } from "vitest";
+
+const linux = process.platform === "linux";
+const source = new URL("../src/process-owner.ts", import.meta.url).href;
+
+/** A process that prints its own owner name and then waits. */
+async function startOwner(): Promise<{ readonly child: ChildProcess; readonly owner: string }> {
+  const script = `const { currentOwner } = await import(${JSON.stringify(source)});
+    console.log(currentOwner()); setInterval(() => {}, 1000);`;
+  const child = spawn(process.execPath, ["--input-type=module", "--no-warnings", "-e", script], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  return { child, owner: await firstLine(child.stdout) };
+}
+
+async function firstLine(stream: Readable): Promise<string> {
+  const [line]: unknown[] = await once(stream, "data");
+  return String(line).trim();
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  const ended = once(child, "exit");
+  child.kill("SIGKILL");
+  await ended;
+}
+
+describe("an owner", () => {
+  test("is alive while its process is", () => {
+    expect(currentOwner()).toMatch(new RegExp(`^${process.pid}/`));
+    expect(currentOwner()).toBe(currentOwner());
+    expect(isOwnerAlive(currentOwner())).toBe(true);
+  });
+
+  test("is the same in every thread of a process", async () => {
+    const script = `const { parentPort } = require("node:worker_threads");
+      import(${JSON.stringify(source)}).then(({ currentOwner }) => parentPort.postMessage(currentOwner()));`;
+    const worker = new Worker(script, { eval: true });
+    const [owner] = await once(worker, "message");
+    await worker.terminate();
+    expect(owner).toBe(currentOwner());
+  });
+
+  // D9
+  test("another process's owner is alive until it is killed, and dead at once then", async () => {
+    const { child, owner } = await startOwner();
+    expect(owner.startsWith(`${child.pid}/`)).toBe(true);
+    try {
+      expect(isOwnerAlive(owner)).toBe(true);
+    } finally {
+      await end(child);
+    }
+    expect(isOwnerAlive(owner)).toBe(false);
+  });
+
+  test.skipIf(!linux)("is dead when its process id was given to another process (needs /proc)", () => {
+    const [pid, start, boot] = currentOwner().split("/");
+    expect(isOwnerAlive(`${pid}/${Number(start) - 1}/${boot}`)).toBe(false);
+    expect(isOwnerAlive(`${process.ppid}/${start}/${boot}`)).toBe(false);
+  });
+
+  test.skipIf(!linux)("is dead after a reboot, even with the same id and start time (needs /proc)", () => {
+    const [pid, start] = currentOwner().split("/");
+    expect(isOwnerAlive(`${pid}/${start}/00000000-0000-4000-8000-000000000000`)).toBe(false);
+  });
+
+  test.skipIf(!linux)("is dead as a zombie (needs /proc)", async () => {
+    // The child ends when it is told to; by then the shell is a `sleep`, which never asks for it.
+    const shell = spawn("sh", ["-c", "exec 3<&0; (read line <&3) & echo $!; exec sleep 1000"], {
+      stdio: ["pipe", "pipe", "ignore"],
+    });
+    try {
+      const pid = Number(await firstLine(shell.stdout));
+      const boot = currentOwner().split("/")[2];
+      await until(() => readFileSync(`/proc/${shell.pid}/comm`, "utf8") === "sleep\n");
+      const owner = `${pid}/${statFields(pid)[19]}/${boot}`;
+      expect(isOwnerAlive(owner)).toBe(true);
+      shell.stdin.end("\n");
+      await until(() => statFields(pid)[0] === "Z");
+      expect(isOwnerAlive(owner)).toBe(false);
+    } finally {
+      await end(shell);
+    }
+  });
+
+  test("without a start time is judged by its id alone", () => {
+    expect(isOwnerAlive(`${process.pid}//`)).toBe(true);
+    expect(isOwnerAlive("4194304//")).toBe(false);
+  });
+
+  test.each([
+    "",
+    "/",
+    "//",
+    "0//",
+    "0/0/",
+    "-1//",
+    "1",
+    "1/2",
+    "a/b/c",
+    "1/2/3/4",
+    "99999999999/1/",
+    "9999999999/1/",
+    "../1/2",
+    "1 /2/3",
+  ])("that is no owner's name (%j) is dead", (text) => {
+    expect(isOwnerAlive(text)).toBe(false);
+  });
+});
+
+/** The fields of /proc/PID/stat from the state on. */
+function statFields(pid: number): string[] {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  if (holds()) return;
+  await sleep(5);
+  await until(holds);
+}

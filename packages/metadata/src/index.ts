@@ -1,0 +1,2 @@
+export { openMetadata } from "./open.ts";
+export type { Metadata, MetadataOptions } from "./open.ts";

@@ -1,0 +1,2 @@
+export type { Credentials, CredentialsCallback, RegistryResolverOptions } from "./options.ts";
+export { createRegistryResolver } from "./resolver.ts";

@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import { lstat } from "node:fs/promises";
+import { join } from "node:path";
+import { hasCode } from "@varve/errors";
+import type { ErrorCode } from "@varve/errors";
+import type { SnapshotKind, Snapshotter } from "@varve/snapshots";
+import type { CaseContext } from "./case.ts";
+
+export async function list<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
+
+export async function rejects(promise: Promise<unknown>, code: ErrorCode): Promise<void> {
+  await assert.rejects(promise, (error) => {
+    assert.ok(hasCode(error, code), `expected ${code}, got ${String(error)}`);
+    return true;
+  });
+}
+
+export async function rejectsWith(promise: Promise<unknown>, reason: unknown, what?: string): Promise<void> {
+  await assert.rejects(
+    promise,
+    (error) => {
+      assert.equal(error, reason, what);
+      return true;
+    },
+    what,
+  );
+}
+
+/** A committed snapshot with nothing of its own in it. */
+export async function commitEmpty(snapshotter: Snapshotter, name: string, parent?: string): Promise<void> {
+  await snapshotter.prepare(`${name}-active`, parent);
+  await snapshotter.commit(name, `${name}-active`);
+}
+
+/** One snapshot of each kind: `active`, `view` and `committed`, the first two on the third. */
+export async function oneOfEach(snapshotter: Snapshotter): Promise<void> {
+  await commitEmpty(snapshotter, "committed");
+  await snapshotter.prepare("active", "committed");
+  await snapshotter.view("view", "committed");
+}
+
+/** Makes a change in a new snapshot on top of `parent`, and commits it. */
+export async function layer(
+  { mounted }: CaseContext,
+  snapshotter: Snapshotter,
+  { name, on }: { readonly name: string; readonly on?: string | undefined },
+  change: (root: string) => Promise<void>,
+): Promise<void> {
+  const key = `${name}-active`;
+  await mounted(await snapshotter.prepare(key, on), change);
+  await snapshotter.commit(name, key);
+}
+
+/** Looks at a committed snapshot through a view. */
+export async function look(
+  { mounted }: CaseContext,
+  snapshotter: Snapshotter,
+  name: string,
+  inspect: (root: string) => Promise<void>,
+): Promise<void> {
+  const key = `look-at-${name}`;
+  await mounted(await snapshotter.view(key, name), inspect);
+  await snapshotter.remove(key);
+}
+
+export async function assertKind(snapshotter: Snapshotter, name: string, kind: SnapshotKind): Promise<void> {
+  const info = await snapshotter.stat(name);
+  assert.equal(info.name, name);
+  assert.equal(info.kind, kind);
+}
+
+export async function exists(root: string, path: string): Promise<boolean> {
+  try {
+    await lstat(join(root, path));
+    return true;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return false;
+    throw error;
+  }
+}
+
+export async function names(snapshotter: Snapshotter): Promise<string[]> {
+  return (await list(snapshotter.walk())).map((info) => info.name).toSorted();
+}

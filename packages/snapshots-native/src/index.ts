@@ -1,0 +1,2 @@
+export { openNativeSnapshotter } from "./native.ts";
+export type { NativeSnapshotterOptions } from "./native.ts";

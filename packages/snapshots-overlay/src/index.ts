@@ -1,0 +1,3 @@
+export { openOverlaySnapshotter } from "./overlay.ts";
+export type { OverlaySnapshotterOptions } from "./overlay.ts";
+export { checkOverlaySupport } from "./support.ts";

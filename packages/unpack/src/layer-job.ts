@@ -1,0 +1,104 @@
+import type { StagedLayer } from "@varve/diff";
+import { failed, isCommitted } from "./extraction.ts";
+import type { LayerContext, Staging } from "./layer-context.ts";
+import type { ChainLayer } from "./layer.ts";
+import { untilAborted } from "./until-aborted.ts";
+import { writeLayer } from "./write-layer.ts";
+import type { WrittenLayer } from "./write-layer.ts";
+
+/** Whether a layer was unpacked here, or its snapshot was there before this unpacker could commit it. */
+export type LayerStatus = "unpacked" | "exists";
+
+/** A layer under way. */
+export interface LayerJob {
+  readonly layer: ChainLayer;
+  /** Resolves when the layer's snapshot is prepared, or found. */
+  readonly prepared: Promise<void>;
+  /** Resolves when the layer's snapshot is committed. After an error no active snapshot is left. */
+  readonly committed: Promise<LayerStatus>;
+}
+
+/**
+ * Unpacks one layer that seemed to be missing.
+ *
+ * The lock of its chain ID is held from the first look to the commit (U-UNP.7); the limiter's slot only while bytes are
+ * applied, so that layers that wait for their turn to be committed keep nobody from working.
+ *
+ * @param below settles when the layer below is committed
+ */
+export function startLayer(layer: ChainLayer, below: Promise<unknown>, context: LayerContext): LayerJob {
+  const prepared = Promise.withResolvers<void>();
+  const key = `sn://${context.snapshotterName}/${layer.chainId}`;
+  // A lock that is free is held within this turn of the event loop.
+  const waiting = setImmediate(() => {
+    context.onProgress?.({ type: "waiting", descriptor: layer.blob, reason: "another unpack of the same layer" });
+  });
+  const work = (): Promise<LayerStatus> => {
+    clearImmediate(waiting);
+    return unpackLayer(layer, below, context, prepared.resolve);
+  };
+  const committed = context.locks.run(key, work, { signal: context.signal });
+  committed.then(() => prepared.resolve(), prepared.reject).finally(() => clearImmediate(waiting));
+  // Whoever waits for one of the two need not wait for the other.
+  prepared.promise.catch(() => {});
+  committed.catch(() => {});
+  return { layer, prepared: prepared.promise, committed };
+}
+
+async function unpackLayer(
+  layer: ChainLayer,
+  below: Promise<unknown>,
+  context: LayerContext,
+  onPrepared: () => void,
+): Promise<LayerStatus> {
+  let status: LayerStatus = "exists";
+  if (!(await isCommitted(layer, context))) {
+    const { limiter, signal } = context;
+    const written = await limiter.run(() => writeLayer(layer, context, onPrepared), { signal });
+    if (written !== undefined) status = await commitLayer(layer, below, written, context);
+  }
+  const { chainId, blob: descriptor } = layer;
+  context.onProgress?.(
+    status === "unpacked"
+      ? { type: "committed", descriptor, chainId }
+      : { type: "exists", descriptor, what: "snapshot", chainId },
+  );
+  return status;
+}
+
+async function commitLayer(
+  layer: ChainLayer,
+  below: Promise<unknown>,
+  written: WrittenLayer,
+  context: LayerContext,
+): Promise<LayerStatus> {
+  try {
+    await untilAborted(below, context.signal);
+    const { staging } = context;
+    if (staging !== undefined && written.staged !== undefined) {
+      await settle(layer, written.extraction.key, written.staged, staging, context);
+    }
+    return await written.extraction.commit();
+  } catch (error) {
+    await written.extraction.discard();
+    throw error;
+  }
+}
+
+/** Gives a layer that was written without its parent the parent, and answers what had to wait for it (D3). */
+async function settle(
+  layer: ChainLayer,
+  key: string,
+  staged: StagedLayer,
+  staging: Staging,
+  context: LayerContext,
+): Promise<void> {
+  const { signal } = context;
+  try {
+    // The bottom layer is never staged, so there is a parent.
+    const mounts = await staging.rebaser.rebase(key, layer.parent ?? "", { signal });
+    await staged.settle(mounts, { signal });
+  } catch (error) {
+    throw failed(error, layer, `failed to put the layer on snapshot ${layer.parent}`, context);
+  }
+}

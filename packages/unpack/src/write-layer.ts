@@ -1,0 +1,116 @@
+import { hasCode } from "@varve/errors";
+import type { StagedLayer } from "@varve/diff";
+import { applyOnParent, stageAlone } from "./apply-to.ts";
+import { prepareExtraction } from "./extraction.ts";
+import type { Extraction } from "./extraction.ts";
+import type { LayerContext } from "./layer-context.ts";
+import type { ChainLayer } from "./layer.ts";
+import { untilAborted } from "./until-aborted.ts";
+
+/** A layer whose bytes are in its active snapshot, verified by blob digest and diff ID. */
+export interface WrittenLayer {
+  readonly extraction: Extraction;
+  /** Absent when the layer was applied on top of its parent. */
+  readonly staged: StagedLayer | undefined;
+}
+
+/**
+ * Prepares a snapshot and writes the layer into it, while it downloads if that is possible. `undefined` when the layer
+ * turned out to be there. After an error no active snapshot is left.
+ *
+ * @param onPrepared called when the snapshot is prepared or found
+ */
+export async function writeLayer(
+  layer: ChainLayer,
+  context: LayerContext,
+  onPrepared: () => void,
+): Promise<WrittenLayer | undefined> {
+  let following = context.follower !== undefined;
+  for (;;) {
+    const parent = context.staging === undefined ? layer.parent : undefined;
+    const extraction = await prepareExtraction(layer, parent, context);
+    onPrepared();
+    if (extraction === undefined) return undefined;
+    try {
+      const written = await fill(layer, extraction, context, following);
+      if (written !== undefined) return written;
+    } catch (error) {
+      await extraction.discard();
+      throw error;
+    }
+    // Never on top of a half tree: the next try has a snapshot of its own.
+    await extraction.discard();
+    following = false;
+  }
+}
+
+async function fill(
+  layer: ChainLayer,
+  extraction: Extraction,
+  context: LayerContext,
+  following: boolean,
+): Promise<WrittenLayer | undefined> {
+  const { download, follower, signal } = context;
+  const ref = following ? await untilAborted(download.opened, signal) : undefined;
+  if (ref !== undefined && follower !== undefined) {
+    return writeFollowing(layer, extraction, context, follower.follow(ref, { signal }));
+  }
+  await untilAborted(download.done, signal);
+  return write(layer, extraction, context);
+}
+
+/** Writes bytes that nobody has verified yet. `undefined`: they were not the blob, try again when it is there. */
+async function writeFollowing(
+  layer: ChainLayer,
+  extraction: Extraction,
+  context: LayerContext,
+  source: AsyncIterable<Uint8Array>,
+): Promise<WrittenLayer | undefined> {
+  const { download, signal } = context;
+  const watch = new LossWatch();
+  try {
+    const written = await write(layer, extraction, context, watch.over(source));
+    await untilAborted(download.done, signal);
+    return written;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!watch.lost && !blamesBytes(error)) throw error;
+    // The transfer may have begun again, or its bytes may be wrong, which it finds at its end: only verified bytes can
+    // be blamed on the image. If the transfer fails, that is the reason.
+    await untilAborted(download.done, signal);
+    context.onProgress?.({ type: "retry", descriptor: layer.blob, attempt: 2, error });
+    return undefined;
+  }
+}
+
+async function write(
+  layer: ChainLayer,
+  extraction: Extraction,
+  context: LayerContext,
+  source?: AsyncIterable<Uint8Array>,
+): Promise<WrittenLayer> {
+  const { applier, staging } = context;
+  if (staging !== undefined) {
+    return { extraction, staged: await stageAlone(layer, extraction, staging.applier, context, source) };
+  }
+  await applyOnParent(layer, extraction, applier, context, source);
+  return { extraction, staged: undefined };
+}
+
+function blamesBytes(error: unknown): boolean {
+  return hasCode(error, "ERR_INVALID_DATA") || hasCode(error, "ERR_DIGEST_MISMATCH") || hasCode(error, "ERR_DATA_LOSS");
+}
+
+/** Notices when a followed ingest goes away under its reader: truncated, aborted, or committed before it was opened. */
+class LossWatch {
+  lost = false;
+
+  async *over(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+    try {
+      yield* source;
+    } catch (error) {
+      this.lost = hasCode(error, "ERR_ABORTED") || hasCode(error, "ERR_NOT_FOUND");
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,27 @@
+import { openClient } from "@varve/client";
+import type { Client } from "@varve/client";
+import type { ProgressMode } from "./progress/progress-view.ts";
+
+/** The options every command takes, before or after its name. */
+export interface GlobalOptions {
+  readonly root?: string;
+  readonly platform?: string;
+  readonly snapshotter?: string;
+  readonly plainHttp?: boolean;
+  readonly progress: ProgressMode;
+  readonly json?: boolean;
+}
+
+/** Opens the client the options ask for, and closes it when `body` is done. */
+export async function withClient<T>(options: GlobalOptions, body: (client: Client) => Promise<T>): Promise<T> {
+  const client = await openClient({
+    root: options.root,
+    snapshotter: options.snapshotter,
+    registry: { plainHttp: options.plainHttp },
+  });
+  try {
+    return await body(client);
+  } finally {
+    await client.close();
+  }
+}

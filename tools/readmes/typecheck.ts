@@ -1,0 +1,40 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { execute } from "../shared/execute.ts";
+import { root } from "../shared/workspace.ts";
+import type { Block } from "./blocks.ts";
+
+/** An example is held to what makes it wrong, not to what makes it terse: small fakes need no types of their own. */
+const compilerOptions = {
+  noImplicitAny: false,
+  noUnusedParameters: false,
+  noUncheckedIndexedAccess: false,
+  exactOptionalPropertyTypes: false,
+  noUnusedLocals: false,
+  isolatedDeclarations: false,
+  declaration: false,
+  typeRoots: [join(root, "node_modules/@types")],
+};
+
+const problemPattern = /^(\S+\.ts)\((\d+),\d+\): error (.*)$/gm;
+
+/** Type-checks all blocks at once; resolves to pairs of a block and its problem. */
+export async function typecheckBlocks(
+  files: ReadonlyMap<Block, string>,
+): Promise<readonly (readonly [block: Block, problem: string])[]> {
+  if (files.size === 0) return [];
+  const folder = mkdtempSync(join(tmpdir(), "varve-readme-types-"));
+  const project = join(folder, "tsconfig.json");
+  const config = { extends: join(root, "tsconfig.base.json"), compilerOptions, files: [...files.values()] };
+  writeFileSync(project, JSON.stringify(config));
+  const result = await execute("tsc", ["-p", project, "--pretty", "false"]);
+  rmSync(folder, { recursive: true });
+  if (result.ok) return [];
+  const problems = Array.from(result.output.matchAll(problemPattern), ([, path = "", line, problem]) => {
+    const block = [...files].find(([, file]) => path.endsWith(file.slice(root.length + 1)))?.[0];
+    return block && ([block, `line ${line} of the block: ${problem}`] as const);
+  }).filter((pair) => pair !== undefined);
+  if (problems.length === 0) throw new Error(`tsc: ${result.status}\n${result.output}`);
+  return problems;
+}
