@@ -15,7 +15,7 @@ export interface Block {
   readonly code: string;
 }
 
-/** Tells whether a block is an example in TypeScript that runs as it stands. */
+/** Tells whether a block is an example that runs as it stands. */
 export function isRunnable({ language, flags }: Block): boolean {
   return language === "ts" && !flags.includes("no-run");
 }

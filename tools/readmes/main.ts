@@ -1,4 +1,5 @@
 // Type-checks and runs every `ts` block of the README files and of docs/, each in a process and an empty folder of its own.
+// A fence can opt out of one of the two: `ts untyped` for an example with fakes too small to be complete, `ts no-run`.
 import { globSync } from "node:fs";
 import { isRunnable, readBlocks } from "./blocks.ts";
 import type { Block } from "./blocks.ts";

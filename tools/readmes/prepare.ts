@@ -1,6 +1,6 @@
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { root } from "../shared/workspace.ts";
+import { root, workspacePackages } from "../shared/workspace.ts";
 import type { Block } from "./blocks.ts";
 
 /** Where each block was written to; disposing removes the files. */
@@ -8,20 +8,25 @@ export interface PreparedBlocks extends AsyncDisposable {
   readonly files: ReadonlyMap<Block, string>;
 }
 
+const folderName = `.readme-${process.pid}`;
+
 /**
  * Writes each block to a file inside the package that it documents, so that it sees that package and its dependencies and nothing else.
- * The documents of the root are about all packages together, which is what `integration` depends on.
+ * The documents of the root are about all packages together, and see all that are published.
  */
 export function prepareBlocks(blocks: readonly Block[]): PreparedBlocks {
   const files = new Map<Block, string>();
   const folders = new Set<string>();
   for (const block of blocks) {
-    const home = block.document.startsWith("packages/") ? dirname(block.document) : "packages/integration";
-    const folder = join(root, home, `.readme-${process.pid}`);
+    const ofPackage = block.document.startsWith("packages/");
+    const folder = join(root, ofPackage ? dirname(block.document) : "", folderName);
+    if (!folders.has(folder)) {
+      mkdirSync(folder);
+      folders.add(folder);
+      if (!ofPackage) linkPackages(folder);
+    }
     const file = join(folder, `${block.document.replaceAll(/[^\w-]+/g, "-")}-${block.line}.ts`);
-    mkdirSync(folder, { recursive: true });
     writeFileSync(file, block.code);
-    folders.add(folder);
     files.set(block, file);
   }
   return {
@@ -30,4 +35,13 @@ export function prepareBlocks(blocks: readonly Block[]): PreparedBlocks {
       for (const folder of folders) rmSync(folder, { recursive: true });
     },
   };
+}
+
+function linkPackages(folder: string): void {
+  for (const { path, manifest } of workspacePackages()) {
+    if (manifest.private === true) continue;
+    const link = join(folder, "node_modules", manifest.name);
+    mkdirSync(dirname(link), { recursive: true });
+    symlinkSync(path, link);
+  }
 }

@@ -127,7 +127,7 @@ export class DirectoryHandles {
 }
 
 /** Joins names to paths that the kernel takes. */
-export function pieces(names: readonly string[]): string[] {
+function pieces(names: readonly string[]): string[] {
   const paths: string[] = [];
   let path = "";
   for (const name of names) {

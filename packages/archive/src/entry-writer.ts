@@ -61,8 +61,11 @@ export class EntryWriter {
     const path = entry.name.toString("latin1");
     const { names, above } = cleanPath(path);
     const name = names.at(-1);
-    // What resolves to the root itself is ignored, as containerd does (U-TAR.2).
-    if (name === undefined) return;
+    if (name === undefined) {
+      // Nothing but a directory can be at the root; what goes above it is no name of it (C-TAR.22).
+      if (entry.type === "directory" && above === 0) this.#root(entry);
+      return;
+    }
     if (above > 0) throw entryError("ERR_INVALID_DATA", path, "leaves the root");
     const hidden = whiteoutOf(name);
     if (hidden === false) throw entryError("ERR_INVALID_DATA", path, "whiteout of no name");
@@ -123,6 +126,16 @@ export class EntryWriter {
     if (node?.exists === true) this.#clear(node);
     else node = this.#newDirectory(parent, name, node);
     this.#target.madeDirectory(node);
+    this.#describe(node, entry);
+  }
+
+  /** The root is there already, and gets the attributes that its entry names, as moby and umoci do; containerd ignores them. */
+  #root(entry: TarEntry): void {
+    this.#clear(this.#tree.root);
+    this.#describe(this.#tree.root, entry);
+  }
+
+  #describe(node: DirectoryNode, entry: TarEntry): void {
     node.origin = "entry";
     node.attributes = { mode: entry.mode, uid: entry.uid, gid: entry.gid, ...times(entry) };
     if (entry.xattrs.size === 0) return;

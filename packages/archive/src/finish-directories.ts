@@ -26,7 +26,7 @@ function finish(tree: LayerTree, node: DirectoryNode, attributes: AttributeWrite
     // The times of a directory that was only passed through are right, and to set them would copy it up.
     if (node.kept || node.touched) utimensat(tree.handles.of(node), null, node.attributes, 0);
     if (node.lockedMode !== undefined) fchmodSync(tree.handles.of(node), node.lockedMode);
-  } else if (node.parent !== undefined) {
+  } else if (node.parent !== undefined || node.origin === "entry") {
     const fd = tree.handles.of(node);
     const own = node.origin === "entry" ? node.attributes : undefined;
     // A directory of the lower layers that was deleted, but is needed again.

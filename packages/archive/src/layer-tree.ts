@@ -18,7 +18,7 @@ import { removeTree } from "./remove-tree.ts";
 import type { LayerLimits } from "./types.ts";
 
 /** What is on the disk under a name: a directory, the text of a link, something else, or nothing. */
-export type OnDisk = "missing" | "other" | DirectoryNode | { readonly link: string };
+type OnDisk = "missing" | "other" | DirectoryNode | { readonly link: string };
 
 /** The directories of one layer, as they are on the disk and as the layer speaks of them. */
 export class LayerTree {

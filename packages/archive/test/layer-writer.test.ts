@@ -64,14 +64,24 @@ describe("applying as anybody", () => {
     expect(readdirSync(root)).toEqual(["yes"]);
   });
 
-  test("ignores an entry for the root itself", () => {
-    // U-TAR.2
+  test.each(["./", "/", "a/.."])("gives the root the attributes of its own entry %s", (name) => {
+    // U-TAR.2 has containerd ignore them; moby and umoci apply them.
     using box = new Sandbox();
     const root = box.directory();
-    const before = statSync(root, { bigint: true });
-    apply(tar(dir("./", { mode: 0o700, mtime: 77 }), dir("/"), dir("a/..")), root, mine);
-    expect(statSync(root, { bigint: true })).toMatchObject({ mode: before.mode, mtimeNs: before.mtimeNs });
+    apply(tar(dir(name, { mode: 0o700, mtime: 77 }), file("a/b", "x")), root, mine);
+    expect(statSync(root, { bigint: true })).toMatchObject({ mode: 0o40700n, mtimeNs: 77_000_000_000n });
   });
+
+  test.each([symlink("./", "/etc"), file("./", "x"), dir("..", { mode: 0o700 }), dir("a/../..", { mode: 0o700 })])(
+    "ignores what would put anything but a directory at the root, or goes above it",
+    (entry) => {
+      using box = new Sandbox();
+      const root = box.directory();
+      const before = statSync(root, { bigint: true });
+      apply(tar(entry), root, mine);
+      expect(statSync(root, { bigint: true })).toMatchObject({ mode: before.mode, mtimeNs: before.mtimeNs });
+    },
+  );
 
   test("leaves the times of directories that the layer only passes through", () => {
     using box = new Sandbox();

@@ -93,7 +93,7 @@ export function applyStaged(box: Sandbox, layers: readonly Buffer[]): Stack {
 }
 
 /** Applies a layer through a mounted overlay and returns its upper directory. */
-export function applyThroughMount(box: Sandbox, lowers: readonly string[], layer: Buffer): string {
+function applyThroughMount(box: Sandbox, lowers: readonly string[], layer: Buffer): string {
   const upper = box.directory();
   const merged = box.overlay(lowers, upper);
   apply(layer, merged);

@@ -1,4 +1,3 @@
-import { createDiffer } from "@varve/differ";
 import type { Digest } from "@varve/digest";
 
 export interface ApplyLayersOptions {
@@ -17,6 +16,7 @@ export interface AppliedLayer {
 
 /**
  * Applies layers (tars, plain or compressed by gzip or zstd) to a directory, in place, the lowest first. No store is needed.
+ * A layer is asked for its first byte when those below it are applied.
  *
  * @throws ERR_INVALID_DATA a stream is malformed, or an entry is hostile
  */
@@ -26,6 +26,7 @@ export async function applyLayers(
   options: ApplyLayersOptions = {},
 ): Promise<AppliedLayer[]> {
   const { ownership, signal } = options;
+  const { createDiffer } = await import("@varve/differ");
   const differ = createDiffer({ ownership, concurrency: 1 });
   try {
     const applied: AppliedLayer[] = [];

@@ -69,28 +69,35 @@ export interface Client extends AsyncDisposable {
    * Fetches an image and unpacks it. What is stored already is not fetched, what is unpacked already is not unpacked;
    * after a failure or an abort the next pull continues.
    *
-   * @throws ERR_INVALID_ARGUMENT not a reference, or not a platform
+   * @throws ERR_INVALID_ARGUMENT not a reference, not a platform, or no such snapshotter
    * @throws ERR_NOT_FOUND no such image, or none for the platform
+   * @throws ERR_NOT_IMPLEMENTED an artifact, a Docker schema 1 image, or a snapshotter that cannot work here
    * @throws ERR_UNAUTHENTICATED, ERR_PERMISSION_DENIED, ERR_RATE_LIMITED, ERR_NETWORK the registry
    * @throws ERR_DIGEST_MISMATCH, ERR_INVALID_DATA the bytes
    */
   pull(reference: string, options?: PullOptions): Promise<PullResult>;
   /**
-   * Mounts a pulled image on an existing directory.
+   * Mounts a pulled image on an existing directory. What a killed process has left of a mount there is replaced.
    *
-   * @throws ERR_NOT_FOUND the image is not in the store, or not unpacked
-   * @throws ERR_ALREADY_EXISTS something of this store is mounted there
+   * @throws ERR_NOT_FOUND the directory does not exist, or the image is not in the store, or not unpacked
+   * @throws ERR_ALREADY_EXISTS something is mounted there, by whomever
+   * @throws ERR_PERMISSION_DENIED this process may not mount
    */
   mount(reference: string, directory: string, options?: MountOptions): Promise<void>;
   /**
-   * Takes off what `mount` put on a directory.
+   * Takes off what `mount` put on a directory, also if that was done by another process, and also what is left of it when
+   * it was taken off by other means. What others have mounted there since stays.
    *
    * @throws ERR_NOT_FOUND nothing of this store is mounted there
+   * @throws ERR_FAILED_PRECONDITION something else was mounted over it
    * @throws ERR_UNAVAILABLE the mount is busy
    */
   unmount(directory: string, options?: UnmountOptions): Promise<void>;
   /** Opens a snapshotter of this store, or gives the one that is open. Default: the client's. */
   snapshotter(name?: string): Promise<Snapshotter>;
-  /** Ends worker threads and connections and closes the stores. Closing twice is allowed. */
+  /**
+   * Aborts what still runs, ends worker threads and connections, and closes the stores. Closing twice is allowed.
+   * Calls after it are refused with ERR_FAILED_PRECONDITION.
+   */
   close(): Promise<void>;
 }

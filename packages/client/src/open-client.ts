@@ -2,19 +2,17 @@ import { mkdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { openContentStore } from "@varve/content-fs";
-import { createDiffer } from "@varve/differ";
 import { createKeyedLock, createLimiter } from "@varve/locks";
 import { openMetadata } from "@varve/metadata";
-import { createLinuxMounter } from "@varve/mount-linux";
-import { createRegistryResolver } from "@varve/remotes-registry";
 import type { RegistryResolverOptions } from "@varve/remotes-registry";
 import type { Resolver } from "@varve/remotes";
-import { openNativeSnapshotter } from "@varve/snapshots-native";
-import { openOverlaySnapshotter } from "@varve/snapshots-overlay";
 import type { Client } from "./client.ts";
+import { defaultMounter, defaultSnapshotters } from "./default-backends.ts";
 import { defaultRoot } from "./default-root.ts";
+import { Lazy } from "./lazy.ts";
 import { SnapshotterSet } from "./snapshotter-set.ts";
 import type { OpenSnapshotter } from "./snapshotter-set.ts";
+import type { Stack } from "./stack.ts";
 import { StoreClient } from "./store-client.ts";
 
 export interface OpenClientOptions {
@@ -22,9 +20,9 @@ export interface OpenClientOptions {
   readonly root?: string | undefined;
   /** `overlay`, `native`, or a name in `snapshotters`. Default: `overlay` for root, `native` for others. */
   readonly snapshotter?: string | undefined;
-  /** Snapshotters of your own by name; each is given a directory for itself. */
+  /** Snapshotters of your own by name, letters, digits, dots, dashes and underscores; each is given a directory for itself. */
   readonly snapshotters?: Readonly<Record<string, OpenSnapshotter>> | undefined;
-  /** How registries are reached, or what to ask instead of registries. */
+  /** How registries are reached, or what to ask instead of registries; a resolver is closed with the client. */
   readonly registry?: RegistryResolverOptions | Resolver | undefined;
   /** `none` leaves out every fsync: faster, and a power cut may cost the store. Default: `full`. */
   readonly durability?: "full" | "none" | undefined;
@@ -36,38 +34,59 @@ export interface OpenClientOptions {
   readonly parallelUnpack?: boolean | undefined;
 }
 
-/** Opens the store in `root`, which is made if need be, with the default backends of varve. */
+/**
+ * Opens the store in `root`, which is made if need be, with the default backends of varve.
+ *
+ * @throws ERR_INVALID_ARGUMENT a snapshotter has no proper name, or the default one is not known
+ * @throws ERR_NOT_IMPLEMENTED a newer version has written the store
+ */
 export async function openClient(options: OpenClientOptions = {}): Promise<Client> {
   const root = resolve(options.root ?? defaultRoot());
   const isRoot = process.geteuid?.() === 0;
-  const unpacks = options.maxConcurrentUnpacks ?? availableParallelism();
   const durability = options.durability ?? "full";
-  await mkdir(root, { recursive: true, mode: 0o700 });
-  const blobs = await openContentStore({ root: join(root, "content"), durability });
-  const metadata = await openMetadata({ path: join(root, "metadata.db"), content: blobs });
-  const mounter = createLinuxMounter();
-  const differ = createDiffer({ content: blobs, mounter, concurrency: unpacks });
   const snapshotters = new SnapshotterSet(join(root, "snapshots"), {
-    overlay: (directory) => openOverlaySnapshotter({ root: directory, durability }),
-    native: (directory) => openNativeSnapshotter({ root: directory, durability, ownership: isRoot ? "keep" : "skip" }),
+    ...defaultSnapshotters({ durability, ownership: isRoot ? "keep" : "skip" }),
     ...options.snapshotters,
   });
+  const defaultSnapshotter = options.snapshotter ?? (isRoot ? "overlay" : "native");
+  snapshotters.mustKnow(defaultSnapshotter);
+  const unpacks = options.maxConcurrentUnpacks ?? availableParallelism();
+  const unpackLimiter = createLimiter(unpacks);
+  const fetchLimiter = createLimiter(options.maxConcurrentDownloads ?? 3);
+  const mounter = defaultMounter();
+  await mkdir(root, { recursive: true, mode: 0o700 });
+  const { blobs, metadata } = await openStores(root, durability);
   return new StoreClient({
     root,
     blobs,
     metadata,
     mounter,
-    differ,
+    differ: new Lazy(async () => {
+      const { createDiffer } = await import("@varve/differ");
+      return createDiffer({ content: blobs, mounter, concurrency: unpacks });
+    }),
     snapshotters,
-    resolver: isResolver(options.registry) ? options.registry : createRegistryResolver(options.registry),
-    defaultSnapshotter: options.snapshotter ?? (isRoot ? "overlay" : "native"),
+    resolver: new Lazy(() => openResolver(options.registry)),
+    defaultSnapshotter,
     locks: createKeyedLock(),
-    fetchLimiter: createLimiter(options.maxConcurrentDownloads ?? 3),
-    unpackLimiter: createLimiter(unpacks),
+    fetchLimiter,
+    unpackLimiter,
     parallelUnpack: options.parallelUnpack ?? true,
   });
 }
 
-function isResolver(registry: RegistryResolverOptions | Resolver | undefined): registry is Resolver {
-  return registry !== undefined && "resolve" in registry;
+async function openStores(root: string, durability: "full" | "none"): Promise<Pick<Stack, "blobs" | "metadata">> {
+  const blobs = await openContentStore({ root: join(root, "content"), durability });
+  try {
+    return { blobs, metadata: await openMetadata({ path: join(root, "metadata.db"), content: blobs }) };
+  } catch (error) {
+    await blobs.close();
+    throw error;
+  }
+}
+
+async function openResolver(registry: RegistryResolverOptions | Resolver | undefined): Promise<Resolver> {
+  if (registry !== undefined && "resolve" in registry) return registry;
+  const { createRegistryResolver } = await import("@varve/remotes-registry");
+  return createRegistryResolver(registry);
 }

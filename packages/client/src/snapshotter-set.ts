@@ -1,6 +1,8 @@
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
 import { CodedError } from "@varve/errors";
 import type { Snapshotter } from "@varve/snapshots";
-import { removeStaleExtractions } from "@varve/unpack";
+import { Lazy } from "./lazy.ts";
 
 /** Opens a snapshotter in a directory of its own. */
 export type OpenSnapshotter = (root: string) => Promise<Snapshotter>;
@@ -8,46 +10,73 @@ export type OpenSnapshotter = (root: string) => Promise<Snapshotter>;
 /** The snapshotters of one store, each opened when it is first asked for. */
 export class SnapshotterSet {
   readonly #root: string;
-  readonly #openers: ReadonlyMap<string, OpenSnapshotter>;
-  readonly #opened: Map<string, Promise<Snapshotter>> = new Map();
+  readonly #snapshotters: ReadonlyMap<string, Lazy<Snapshotter>>;
 
+  /** @throws ERR_INVALID_ARGUMENT a name cannot be that of a directory */
   constructor(root: string, openers: Readonly<Record<string, OpenSnapshotter>>) {
     this.#root = root;
-    this.#openers = new Map(Object.entries(openers));
+    const entries = Object.entries(openers).map(([name, open]) => {
+      mustBeName(name);
+      return [name, new Lazy(() => openClean(open, join(root, name)))] as const;
+    });
+    this.#snapshotters = new Map(entries);
   }
 
-  names(): readonly string[] {
-    return [...this.#openers.keys()];
+  /** Those that have been used in this store, now or in the past. */
+  async used(): Promise<string[]> {
+    const found: string[] = [];
+    for (const name of this.#snapshotters.keys()) if (await isThere(join(this.#root, name))) found.push(name);
+    return found;
   }
 
-  get(name: string): Promise<Snapshotter> {
-    const open = this.#openers.get(name);
-    if (open === undefined) {
-      const known = [...this.#openers.keys()].join(", ");
-      return Promise.reject(
-        new CodedError("ERR_INVALID_ARGUMENT", `snapshotter ${name}: not known, there are ${known}`),
-      );
-    }
-    let opened = this.#opened.get(name);
-    if (opened === undefined) {
-      opened = openClean(open, `${this.#root}/${name}`);
-      this.#opened.set(name, opened);
-      // A failure is not remembered: the next call may find the disk or the kernel in a better state.
-      opened.catch(() => this.#opened.delete(name));
-    }
-    return opened;
+  /** @throws ERR_INVALID_ARGUMENT there is none of that name */
+  mustKnow(name: string): void {
+    this.#find(name);
+  }
+
+  /** @throws ERR_INVALID_ARGUMENT there is none of that name */
+  async get(name: string): Promise<Snapshotter> {
+    return this.#find(name).get();
   }
 
   async close(): Promise<void> {
-    const results = await Promise.allSettled([...this.#opened.values()].map(async (opened) => (await opened).close()));
-    this.#opened.clear();
+    const closing = [...this.#snapshotters.values()].map((lazy) => lazy.close((snapshotter) => snapshotter.close()));
+    const results = await Promise.allSettled(closing);
     const failed = results.find((result) => result.status === "rejected");
     if (failed !== undefined) throw failed.reason;
   }
+
+  #find(name: string): Lazy<Snapshotter> {
+    const found = this.#snapshotters.get(name);
+    if (found !== undefined) return found;
+    const known = [...this.#snapshotters.keys()].join(", ");
+    throw new CodedError("ERR_INVALID_ARGUMENT", `snapshotter ${name}: not known, there are ${known}`);
+  }
+}
+
+function mustBeName(name: string): void {
+  if (/^[a-zA-Z0-9][\w.-]{0,63}$/.test(name)) return;
+  const message = `snapshotter ${JSON.stringify(name)}: a name is made of letters, digits, dots, dashes and underscores`;
+  throw new CodedError("ERR_INVALID_ARGUMENT", message);
 }
 
 async function openClean(open: OpenSnapshotter, root: string): Promise<Snapshotter> {
-  const snapshotter = await open(root);
-  await removeStaleExtractions(snapshotter);
-  return snapshotter;
+  const [snapshotter, { removeStaleExtractions }] = await Promise.all([open(root), import("@varve/unpack")]);
+  try {
+    await removeStaleExtractions(snapshotter);
+    return snapshotter;
+  } catch (error) {
+    await snapshotter.close();
+    throw error;
+  }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return false;
+    throw error;
+  }
 }

@@ -1,15 +1,16 @@
 import type { ContentStore, Labeler } from "@varve/content";
+import { CodedError } from "@varve/errors";
 import type { ImageStore } from "@varve/images";
 import type { LeaseManager } from "@varve/leases";
 import type { Snapshotter } from "@varve/snapshots";
 import type { Client, MountOptions, PullOptions, PullResult, UnmountOptions } from "./client.ts";
-import { mountImage, unmountImage } from "./mounts.ts";
-import { pullImage } from "./pull.ts";
 import type { Stack } from "./stack.ts";
 
 /** Everything a client does, over the parts it was given. */
 export class StoreClient implements Client {
   readonly #stack: Stack;
+  readonly #running = new Set<Promise<unknown>>();
+  readonly #stop = new AbortController();
   #closing: Promise<void> | undefined;
 
   constructor(stack: Stack) {
@@ -36,20 +37,29 @@ export class StoreClient implements Client {
     return this.#stack.defaultSnapshotter;
   }
 
-  pull(reference: string, options?: PullOptions): Promise<PullResult> {
-    return pullImage(this.#stack, reference, options);
+  pull(reference: string, options: PullOptions = {}): Promise<PullResult> {
+    return this.#run(options, async (signal) => {
+      const { pullImage } = await import("./pull.ts");
+      return pullImage(this.#stack, reference, { ...options, signal });
+    });
   }
 
-  mount(reference: string, directory: string, options?: MountOptions): Promise<void> {
-    return mountImage(this.#stack, reference, directory, options);
+  mount(reference: string, directory: string, options: MountOptions = {}): Promise<void> {
+    return this.#run(options, async (signal) => {
+      const { mountImage } = await import("./mounts.ts");
+      return mountImage(this.#stack, reference, directory, { ...options, signal });
+    });
   }
 
-  unmount(directory: string, options?: UnmountOptions): Promise<void> {
-    return unmountImage(this.#stack, directory, options);
+  unmount(directory: string, options: UnmountOptions = {}): Promise<void> {
+    return this.#run(options, async (signal) => {
+      const { unmountImage } = await import("./mounts.ts");
+      return unmountImage(this.#stack, directory, { ...options, signal });
+    });
   }
 
   snapshotter(name: string = this.#stack.defaultSnapshotter): Promise<Snapshotter> {
-    return this.#stack.snapshotters.get(name);
+    return this.#run({}, () => this.#stack.snapshotters.get(name));
   }
 
   close(): Promise<void> {
@@ -61,9 +71,33 @@ export class StoreClient implements Client {
     return this.close();
   }
 
+  /** Runs a call that `close` aborts and waits for: it must not lose the stores before it has cleaned up. */
+  async #run<T>(
+    options: { readonly signal?: AbortSignal | undefined },
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    if (this.#closing !== undefined)
+      throw new CodedError("ERR_FAILED_PRECONDITION", `client of ${this.root}: is closed`);
+    const { signal } = options;
+    signal?.throwIfAborted();
+    const running = work(signal === undefined ? this.#stop.signal : AbortSignal.any([signal, this.#stop.signal]));
+    this.#running.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#running.delete(running);
+    }
+  }
+
   async #close(): Promise<void> {
     const { blobs, differ, metadata, resolver, snapshotters } = this.#stack;
-    const results = await Promise.allSettled([resolver.close(), differ.close(), snapshotters.close()]);
+    this.#stop.abort(new CodedError("ERR_ABORTED", `client of ${this.root}: was closed`));
+    await Promise.allSettled(this.#running);
+    const results = await Promise.allSettled([
+      resolver.close((one) => one.close()),
+      differ.close((one) => one.close()),
+      snapshotters.close(),
+    ]);
     results.push(...(await Promise.allSettled([metadata.close()])), ...(await Promise.allSettled([blobs.close()])));
     const failed = results.find((result) => result.status === "rejected");
     if (failed !== undefined) throw failed.reason;

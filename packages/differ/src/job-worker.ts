@@ -4,8 +4,8 @@ import type { Answer } from "./wire.ts";
 import { unpackError } from "./wire.ts";
 
 interface Pending {
-  resolve(value: unknown): void;
-  reject(error: Error): void;
+  readonly settle: (answer: Answer<never>) => void;
+  readonly reject: (error: Error) => void;
 }
 
 /** A worker thread that does one job at a time. It keeps the process alive only while it works. */
@@ -18,7 +18,7 @@ export class JobWorker<Job> {
   constructor(name: string) {
     const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";
     this.#worker = new Worker(new URL(`./${name}.${ending}`, import.meta.url), { name });
-    this.#worker.on("message", (answer: Answer<unknown>) => this.#settle(answer));
+    this.#worker.on("message", (answer: Answer<never>) => this.#settle(answer));
     this.#worker.on("error", (error) => this.#die(error));
     this.#worker.on("exit", (code) => this.#die(new Error(`exit code ${code}`)));
     this.#worker.unref();
@@ -31,23 +31,26 @@ export class JobWorker<Job> {
 
   run<Result>(job: Job): Promise<Result> {
     if (this.#dead !== undefined) return Promise.reject(this.#dead);
-    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    this.#pending = { resolve, reject };
+    const { promise, resolve, reject } = Promise.withResolvers<Result>();
+    const settle = (answer: Answer<Result>): void => {
+      if (answer.ok) resolve(answer.value);
+      else reject(unpackError(answer.error));
+    };
+    this.#pending = { settle, reject };
     this.#worker.ref();
     this.#worker.postMessage(job);
-    return promise as Promise<Result>;
+    return promise;
   }
 
   async close(): Promise<void> {
     await this.#worker.terminate();
   }
 
-  #settle(answer: Answer<unknown>): void {
+  #settle(answer: Answer<never>): void {
     const pending = this.#pending;
     this.#pending = undefined;
     this.#worker.unref();
-    if (answer.ok) pending?.resolve(answer.value);
-    else pending?.reject(unpackError(answer.error));
+    pending?.settle(answer);
   }
 
   #die(cause: unknown): void {

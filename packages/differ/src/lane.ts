@@ -43,16 +43,14 @@ export class Lane {
     run.signal?.addEventListener("abort", onAbort, { once: true });
     try {
       run.signal?.throwIfAborted();
-      const parts = [
-        pump(run, compressed, failed.promise),
-        this.#decoder.run<undefined>({ input: this.#compressed, output: this.#plain }),
-        this.#writer.run<Applied>({ ...run.job, kind: "apply", input: this.#plain }),
-      ] as const;
-      for (const part of parts) part.catch(cancel);
-      const [pumped, decoded, written] = await Promise.allSettled(parts);
+      const pumping = pump(run, compressed, failed.promise);
+      const decoding = this.#decoder.run<undefined>({ input: this.#compressed, output: this.#plain });
+      const writing = this.#writer.run<Applied>({ ...run.job, kind: "apply", input: this.#plain });
+      for (const part of [pumping, decoding, writing]) part.catch(cancel);
+      const results = await Promise.allSettled([pumping, decoding, writing]);
       run.signal?.throwIfAborted();
-      throwFirst([pumped, decoded, written]);
-      return (written as PromiseFulfilledResult<Applied>).value;
+      throwFirst(results);
+      return await writing;
     } finally {
       run.signal?.removeEventListener("abort", onAbort);
     }

@@ -1,8 +1,11 @@
 import { parentPort } from "node:worker_threads";
 import { packError } from "./wire.ts";
 
-/** The worker's side of `JobWorker`: answers each job with what `work` returns or throws. */
-export function serveJobs<Job>(work: (job: Job) => unknown): void {
+/**
+ * The worker's side of `JobWorker`: answers each job with what `work` returns or throws. The two sides are built together,
+ * so a message is the job that `Job` says.
+ */
+export function serveJobs<Job, Result>(work: (job: Job) => Result): void {
   parentPort?.on("message", (job: Job) => {
     try {
       parentPort?.postMessage({ ok: true, value: work(job) });

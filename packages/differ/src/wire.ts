@@ -5,9 +5,10 @@ import type { ErrorCode } from "@varve/errors";
 export interface WireError {
   readonly name: string;
   readonly message: string;
-  readonly code?: string | undefined;
-  readonly errno?: number | undefined;
-  readonly syscall?: string | undefined;
+  /** Of a `CodedError`. */
+  readonly coded?: ErrorCode | undefined;
+  /** What an error of the operating system carries: `code`, `errno`, `syscall`. */
+  readonly system?: Readonly<Record<string, unknown>> | undefined;
   readonly cause?: WireError | undefined;
 }
 
@@ -17,13 +18,11 @@ export type Answer<T> = { readonly ok: true; readonly value: T } | { readonly ok
 /** Packs an error for another thread. */
 export function packError(error: unknown): WireError {
   if (!(error instanceof Error)) return { name: "Error", message: String(error) };
-  const { code, errno, syscall } = error as NodeJS.ErrnoException;
   return {
     name: error.name,
     message: error.message,
-    code,
-    errno,
-    syscall,
+    coded: error instanceof CodedError ? error.code : undefined,
+    system: error instanceof CodedError ? undefined : systemFields(error),
     cause: error.cause === undefined ? undefined : packError(error.cause),
   };
 }
@@ -31,11 +30,13 @@ export function packError(error: unknown): WireError {
 /** Makes the packed error an `Error` again, of the same code. */
 export function unpackError(packed: WireError): Error {
   const options = packed.cause === undefined ? {} : { cause: unpackError(packed.cause) };
-  if (packed.code?.startsWith("ERR_") === true) {
-    return new CodedError(packed.code as ErrorCode, packed.message, options);
-  }
+  if (packed.coded !== undefined) return new CodedError(packed.coded, packed.message, options);
   const error = new Error(packed.message, options);
   error.name = packed.name;
-  const { code, errno, syscall } = packed;
-  return Object.assign(error, code === undefined ? {} : { code }, errno === undefined ? {} : { errno }, syscall === undefined ? {} : { syscall });
+  return Object.assign(error, packed.system);
+}
+
+function systemFields(error: object): Record<string, unknown> {
+  const names = ["code", "errno", "syscall"] as const;
+  return Object.fromEntries(Object.entries(error).filter(([name]) => names.some((known) => known === name)));
 }

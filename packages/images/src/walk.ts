@@ -13,7 +13,7 @@ export interface WalkOptions {
 }
 
 /** What the limit is when none is given. */
-export const defaultMaxDescriptors = 100_000;
+const defaultMaxDescriptors = 100_000;
 
 /**
  * Handles `roots` and everything below them, depth first, one at a time: a descriptor before its children, and all its

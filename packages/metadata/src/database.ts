@@ -11,7 +11,7 @@ const notADatabase = 26;
 const patienceMs = 10_000;
 
 export type Row = Readonly<Record<string, SQLOutputValue>>;
-export type Value = SQLInputValue;
+type Value = SQLInputValue;
 
 /** Statements within one `read` or `write`. */
 export interface Session {

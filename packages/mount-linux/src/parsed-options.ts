@@ -4,7 +4,7 @@ import type { Mount } from "@varve/mount";
 import * as sys from "@varve/syscalls";
 
 /** A propagation option, for the mount alone or the whole tree of mounts. */
-export interface Propagation {
+interface Propagation {
   readonly kind: number;
   readonly recursive: boolean;
 }

@@ -25,6 +25,7 @@ const script = import.meta.url.endsWith(".ts") ? "./copy-worker.ts" : "./copy-wo
 export class CopyThread {
   #worker: Worker | undefined;
   #last: Promise<unknown> = Promise.resolve();
+  #stop: Int32Array<SharedArrayBuffer> | undefined;
   #closed = false;
 
   /** Rejects with the signal's reason only when nothing is written any more. */
@@ -34,8 +35,12 @@ export class CopyThread {
     return done;
   }
 
+  /** Stops what is being copied; its caller gets ERR_ABORTED. */
   async close(): Promise<void> {
     this.#closed = true;
+    if (this.#stop !== undefined) Atomics.store(this.#stop, 0, 1);
+    // A thread that is ended in the middle of a copy would leave its descriptors open in this process.
+    await this.#last;
     await this.#worker?.terminate();
   }
 
@@ -47,15 +52,18 @@ export class CopyThread {
       Atomics.store(stop, 0, 1);
     };
     signal?.addEventListener("abort", abort);
+    this.#stop = stop;
     worker.ref();
     try {
       const job: CopyJob = { request, stop: stop.buffer };
       worker.postMessage(job);
-      const reply = await answerOf(worker);
+      const { error } = await answerOf(worker);
       signal?.throwIfAborted();
-      if (reply.error !== undefined) throw unpackError(reply.error);
+      if (error === undefined) return;
+      throw this.#closed ? closedWhileCopying() : unpackError(error);
     } finally {
       worker.unref();
+      this.#stop = undefined;
       signal?.removeEventListener("abort", abort);
     }
   }
@@ -63,7 +71,8 @@ export class CopyThread {
   #start(): Worker {
     if (this.#closed) throw new CodedError("ERR_FAILED_PRECONDITION", "native snapshotter: closed");
     if (this.#worker === undefined) {
-      const worker = new Worker(new URL(script, import.meta.url));
+      // Not with the program's own flags: `--input-type` would make it refuse a file.
+      const worker = new Worker(new URL(script, import.meta.url), { execArgv: [] });
       // Who waits for an answer hears of it; without any listener the error would end the process.
       worker.on("error", () => undefined);
       worker.once("exit", () => {
@@ -78,10 +87,14 @@ export class CopyThread {
 function answerOf(worker: Worker): Promise<CopyReply> {
   const { promise, resolve, reject } = Promise.withResolvers<CopyReply>();
   const exited = (): void => {
-    reject(new CodedError("ERR_ABORTED", "native snapshotter: closed while it was copying"));
+    reject(closedWhileCopying());
   };
   worker.once("message", resolve).once("error", reject).once("exit", exited);
   return promise.finally(() => {
     worker.off("message", resolve).off("error", reject).off("exit", exited);
   });
+}
+
+function closedWhileCopying(): CodedError {
+  return new CodedError("ERR_ABORTED", "native snapshotter: closed while it was copying");
 }

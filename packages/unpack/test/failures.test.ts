@@ -59,7 +59,11 @@ describe.each([
     harness.fetches.set(top.blob.digest, async () => {
       throw failure;
     });
-    await expect(harness.pull([image])).rejects.toBe(failure);
+    await expect(harness.pull([image])).rejects.toMatchObject({
+      code: "ERR_NETWORK",
+      message: `layer ${top.blob.digest}: failed to fetch`,
+      cause: failure,
+    });
     expect(harness.fetching).toBe(0);
     expect(harness.snapshotter.entries.size).toBe(0);
   });

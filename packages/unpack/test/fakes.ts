@@ -228,7 +228,7 @@ export class FakeIngest {
 }
 
 /** Layers here are text: `+name=value` sets a file, `-name` removes one, `name~text` appends to a file of the layers below. */
-export function layerBytes(text: string): { plain: Uint8Array; blob: Uint8Array } {
+function layerBytes(text: string): { plain: Uint8Array; blob: Uint8Array } {
   const plain = new TextEncoder().encode(text);
   return { plain, blob: new TextEncoder().encode(`gz!${text}`) };
 }

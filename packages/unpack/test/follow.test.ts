@@ -149,7 +149,7 @@ describe.each([
     await harness.until(() => harness.applier.running === 0);
     await harness.settle();
     arrival.fail(mismatch);
-    expect(await failure).toBe(mismatch);
+    expect(await failure).toMatchObject({ code: "ERR_DIGEST_MISMATCH", cause: mismatch });
     expect(harness.snapshotter.entries.size).toBe(0);
   });
 

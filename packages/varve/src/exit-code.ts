@@ -15,27 +15,26 @@ export const exitCodes = {
   interrupted: 130,
 } as const;
 
-const byCode: Readonly<Partial<Record<ErrorCode, number>>> = {
-  ERR_NOT_FOUND: exitCodes.notFound,
-  ERR_UNAUTHENTICATED: exitCodes.denied,
-  ERR_PERMISSION_DENIED: exitCodes.denied,
-  ERR_DIGEST_MISMATCH: exitCodes.integrity,
-  ERR_INVALID_DATA: exitCodes.integrity,
-  ERR_DATA_LOSS: exitCodes.integrity,
-  ERR_NETWORK: exitCodes.network,
-  ERR_DEADLINE_EXCEEDED: exitCodes.network,
-  ERR_RATE_LIMITED: exitCodes.rateLimited,
-  ERR_NOT_IMPLEMENTED: exitCodes.unsupported,
-  ERR_UNAVAILABLE: exitCodes.busy,
-};
+const byCode: ReadonlyMap<unknown, number> = new Map<ErrorCode, number>([
+  ["ERR_NOT_FOUND", exitCodes.notFound],
+  ["ERR_UNAUTHENTICATED", exitCodes.denied],
+  ["ERR_PERMISSION_DENIED", exitCodes.denied],
+  ["ERR_DIGEST_MISMATCH", exitCodes.integrity],
+  ["ERR_INVALID_DATA", exitCodes.integrity],
+  ["ERR_DATA_LOSS", exitCodes.integrity],
+  ["ERR_NETWORK", exitCodes.network],
+  ["ERR_DEADLINE_EXCEEDED", exitCodes.network],
+  ["ERR_RATE_LIMITED", exitCodes.rateLimited],
+  ["ERR_NOT_IMPLEMENTED", exitCodes.unsupported],
+  ["ERR_UNAVAILABLE", exitCodes.busy],
+]);
 
 /** The exit status for what a command failed with. */
 export function exitCodeOf(error: unknown): number {
   if (!(error instanceof Error)) return exitCodes.other;
   if (error.name === "AbortError") return exitCodes.interrupted;
   if (error.name === "UsageError") return exitCodes.usage;
-  const code = "code" in error ? error.code : undefined;
-  return (typeof code === "string" ? byCode[code as ErrorCode] : undefined) ?? exitCodes.other;
+  return ("code" in error ? byCode.get(error.code) : undefined) ?? exitCodes.other;
 }
 
 /** The command line itself is wrong. */

@@ -1,11 +1,11 @@
 import { describeError, isTransient } from "@varve/errors";
 import { CommanderError } from "commander";
 import { exitCodeOf, exitCodes } from "./exit-code.ts";
-import { ignoreClosedPipe } from "./output.ts";
+import { outliveReaders, printNote } from "./output.ts";
 import { createProgram } from "./program.ts";
 import { interruptible } from "./signals.ts";
 
-ignoreClosedPipe();
+outliveReaders();
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(args: readonly string[]): Promise<number> {
@@ -16,15 +16,10 @@ async function main(args: readonly string[]): Promise<number> {
   } catch (error) {
     // Commander has printed what is wrong, or the help that was asked for.
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
-    process.stderr.write(`varve: ${oneLine(error)}\n`);
+    const hint = isTransient(error) ? " (trying again may help)" : "";
+    printNote(`varve: ${describeError(error)}${hint}`);
     return interrupt.signal.aborted ? exitCodes.interrupted : exitCodeOf(error);
   } finally {
     interrupt.stop();
   }
-}
-
-/** What a registry or an image put into a message must not steer the terminal. */
-function oneLine(error: unknown): string {
-  const text = describeError(error).replaceAll(/[\u0000-\u001F\u007F-\u009F]/g, "?");
-  return isTransient(error) ? `${text} (trying again may help)` : text;
 }

@@ -26,7 +26,12 @@ test("durations read well from milliseconds to minutes", () => {
 });
 
 test("a table is padded, and ends no line with spaces", () => {
-  expect(formatTable([["A", "LONG"], ["word", "x"]])).toBe("A     LONG\nword  x");
+  expect(
+    formatTable([
+      ["A", "LONG"],
+      ["word", "x"],
+    ]),
+  ).toBe("A     LONG\nword  x");
 });
 
 test("twelve characters of a digest are shown, without its algorithm", () => {

@@ -5,7 +5,7 @@ import type { Descriptor } from "@varve/oci";
 import { expect, test } from "vitest";
 // Views are no part of the package's surface; the command is, and it shows them only on a terminal.
 import { createProgressView } from "../src/progress/progress-view.ts";
-import type { ProgressMode } from "../src/progress/progress-view.ts";
+import type { ProgressMode } from "../src/progress/progress-modes.ts";
 
 const layer = (name: string, size: number): Descriptor => ({
   mediaType: mediaTypes.ociLayerGzip,
@@ -59,7 +59,10 @@ test("more layers than the screen has rows are cut, so that drawing again stays 
 });
 
 test("JSON progress is one versioned object a line", () => {
-  const lines = show("json", events).trimEnd().split("\n").map((line): unknown => JSON.parse(line));
+  const lines = show("json", events)
+    .trimEnd()
+    .split("\n")
+    .map((line): unknown => JSON.parse(line));
   expect(lines).toHaveLength(events.length);
   expect(lines[3]).toEqual({ version: 1, type: "fetching", descriptor: two, bytes: 1_000_000 });
   expect(lines[5]).toMatchObject({ version: 1, type: "retry", error: "reset" });

@@ -19,7 +19,10 @@ export function varveContender(snapshotter: "overlay" | "native"): Contender {
   return {
     name: `varve ${snapshotter}`,
     pull: (reference, store) =>
-      measure([varve, "pull", "--progress=none", `--snapshotter=${snapshotter}`, `--root=${store}/varve`, reference], {}),
+      measure(
+        [varve, "pull", "--progress=none", `--snapshotter=${snapshotter}`, `--root=${store}/varve`, reference],
+        {},
+      ),
   };
 }
 
@@ -40,15 +43,14 @@ export function containerdContender(version: string, gunzip: string | undefined)
       const root = join(store, "containerd");
       await mkdir(join(root, "bin"), { recursive: true });
       if (gunzip !== undefined) {
-        const { stdout } = await exec("bash", ["-c", `command -v ${gunzip}`]);
-        await symlink(stdout.trim(), join(root, "bin", gunzip));
+        await symlink(await pathOf(gunzip), join(root, "bin", gunzip));
       }
       const socket = join(root, "sock");
       await writeFile(join(root, "config.toml"), configFor(root, socket));
-      const daemon = spawn("containerd", ["-c", join(root, "config.toml"), "-l", "warn"], {
+      // Its PATH holds the helper alone, so that it can find no other.
+      const daemon = spawn(await pathOf("containerd"), ["-c", join(root, "config.toml"), "-l", "warn"], {
         env: { ...process.env, PATH: join(root, "bin") },
         stdio: "ignore",
-        argv0: "containerd",
       });
       try {
         await answering(socket);
@@ -60,6 +62,11 @@ export function containerdContender(version: string, gunzip: string | undefined)
       }
     },
   };
+}
+
+async function pathOf(program: string): Promise<string> {
+  const { stdout } = await exec("bash", ["-c", 'command -v "$1"', "bash", program]);
+  return stdout.trim();
 }
 
 function configFor(root: string, socket: string): string {

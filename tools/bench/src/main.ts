@@ -30,7 +30,8 @@ async function bench(asked: string, runs: number): Promise<void> {
   const kept = process.env["VARVE_CORPUS"];
   const directory = await mkdtemp(join(tmpdir(), "varve-bench-"));
   const served = asked.includes("/") ? undefined : await serve(kept ?? join(directory, "corpus"));
-  const reference = served === undefined ? asked : `${served.host}/${asked.includes(":") ? asked : `${asked}:oci-gzip`}`;
+  const reference =
+    served === undefined ? asked : `${served.host}/${asked.includes(":") ? asked : `${asked}:oci-gzip`}`;
   const store = await openStore(directory, 8);
   try {
     const contenders = (await available()).filter(
@@ -68,7 +69,13 @@ async function available(): Promise<Contender[]> {
   // Versions before 2.0 know unpigz only.
   const helpers = Number(version.split(".")[0]) >= 2 ? ["igzip", "unpigz"] : ["unpigz"];
   const absent = await missingPrograms(helpers);
-  return [...contenders, containerdContender(version, helpers.find((helper) => !absent.includes(helper)))];
+  return [
+    ...contenders,
+    containerdContender(
+      version,
+      helpers.find((helper) => !absent.includes(helper)),
+    ),
+  ];
 }
 
 /** Round by round, every contender once, so that what else the machine does strikes all alike. */

@@ -17,10 +17,10 @@ export async function openStore(directory: string, gigabytes: number): Promise<S
   const disk = join(directory, "disk.img");
   const target = join(directory, "store");
   await mkdir(target, { recursive: true });
-  const { stdout } = await bash(
-    `fallocate -l "$2"G "$1" && losetup -f --show --direct-io=on "$1"`,
-    [disk, String(gigabytes)],
-  );
+  const { stdout } = await bash(`fallocate -l "$2"G "$1" && losetup -f --show --direct-io=on "$1"`, [
+    disk,
+    String(gigabytes),
+  ]);
   const device = stdout.trim();
   const unmount = (): Promise<unknown> => bash('if mountpoint -q "$1"; then umount -R "$1"; fi', [target]);
   return {

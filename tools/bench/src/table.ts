@@ -14,7 +14,10 @@ export function formatResults(image: string, costs: ReadonlyMap<string, readonly
     ];
     return `| ${cells.join(" | ")} |`;
   });
-  const head = [`| ${image}, ${base.length} runs | wall s | CPU s | peak MB | wall ratio |`, "| --- | --- | --- | --- | --- |"];
+  const head = [
+    `| ${image}, ${base.length} runs | wall s | CPU s | peak MB | wall ratio |`,
+    "| --- | --- | --- | --- | --- |",
+  ];
   return [...head, ...rows].join("\n");
 }
 
@@ -23,8 +26,9 @@ function range(values: readonly number[]): string {
 }
 
 function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
+  const sorted = values.toSorted((a, b) => a - b);
   const middle = Math.floor(sorted.length / 2);
-  const [low = Number.NaN, high = low] = sorted.length % 2 === 1 ? [sorted[middle]] : sorted.slice(middle - 1, middle + 1);
+  const [low = Number.NaN, high = low] =
+    sorted.length % 2 === 1 ? [sorted[middle]] : sorted.slice(middle - 1, middle + 1);
   return (low + high) / 2;
 }

@@ -1,11 +1,12 @@
 import type { ProgressEvent } from "@varve/images";
 import type { Descriptor } from "@varve/oci";
+import { printableJson } from "../printable.ts";
 import type { ProgressView, ViewStream } from "./progress-view.ts";
 
 /** One JSON object a line. `version` counts breaking changes of this form. */
 export function createJsonView(stream: ViewStream): ProgressView {
   return {
-    onProgress: (event) => void stream.write(`${JSON.stringify({ version: 1, ...plainEvent(event) })}\n`),
+    onProgress: (event) => void stream.write(`${printableJson({ version: 1, ...plainEvent(event) })}\n`),
     finish: () => undefined,
   };
 }

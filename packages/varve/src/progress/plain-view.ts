@@ -1,4 +1,5 @@
 import { formatBytes, formatDuration, shortDigest } from "../format.ts";
+import { printable } from "../printable.ts";
 import type { ProgressView, ViewStream } from "./progress-view.ts";
 import { PullState } from "./pull-state.ts";
 
@@ -8,7 +9,7 @@ const intervalMs = 5000;
 export function createPlainView(stream: ViewStream): ProgressView {
   const state = new PullState();
   let nextTotal = intervalMs;
-  const line = (text: string): void => void stream.write(`${text}\n`);
+  const line = (text: string): void => void stream.write(`${printable(text)}\n`);
   const elapsed = (): number => performance.now() - state.startedAt;
   return {
     onProgress(event) {

@@ -1,10 +1,8 @@
 import type { OnProgress } from "@varve/images";
 import { createJsonView } from "./json-view.ts";
 import { createPlainView } from "./plain-view.ts";
+import type { ProgressMode } from "./progress-modes.ts";
 import { createTerminalView } from "./terminal-view.ts";
-
-export const progressModes = ["auto", "tty", "plain", "json", "none"] as const;
-export type ProgressMode = (typeof progressModes)[number];
 
 /** Shows the events of one pull on standard error. */
 export interface ProgressView {

@@ -1,4 +1,5 @@
 import { formatBytes, formatDuration, shortDigest } from "../format.ts";
+import { printable } from "../printable.ts";
 import { totals } from "./plain-view.ts";
 import type { ProgressView, ViewStream } from "./progress-view.ts";
 import { PullState } from "./pull-state.ts";
@@ -13,7 +14,9 @@ export function createTerminalView(stream: ViewStream): ProgressView {
   let drawn = 0;
   let last = 0;
   const draw = (): void => {
-    const lines = frame(state, stream.rows ?? 24).map((line) => line.slice(0, Math.max(20, (stream.columns ?? 80) - 1)));
+    const lines = frame(state, stream.rows ?? 24).map((line) =>
+      line.slice(0, Math.max(20, (stream.columns ?? 80) - 1)),
+    );
     // Up to the first line of the last frame, and clear from there to the end of the screen.
     const back = drawn === 0 ? "" : `\u001B[${drawn}A\r\u001B[J`;
     stream.write(`${back}${lines.join("\n")}\n`);
@@ -25,7 +28,10 @@ export function createTerminalView(stream: ViewStream): ProgressView {
       state.apply(event);
       if (performance.now() - last >= frameMs) draw();
     },
-    finish: draw,
+    finish: () => {
+      // Nothing is known of an image that was not found.
+      if (state.name !== "" || state.layers.length > 0) draw();
+    },
   };
 }
 
@@ -35,7 +41,7 @@ function frame(state: PullState, rows: number): string[] {
   const unfinished = state.layers.filter(({ phase }) => phase !== "unpacked" && phase !== "exists");
   const shown = state.layers.length <= room ? state.layers : unfinished.slice(0, room);
   const elapsed = formatDuration(performance.now() - state.startedAt);
-  return [state.name, ...shown.map(layerLine), `${totals(state)}  ${elapsed}`];
+  return [printable(state.name), ...shown.map(layerLine), `${totals(state)}  ${elapsed}`];
 }
 
 function layerLine(layer: LayerState): string {

@@ -1,0 +1,82 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { setImmediate as turn } from "node:timers/promises";
+import { DirectorySnapshotter, Flusher, openSnapshotStore } from "@varve/snapshots-store";
+import type { DirectoryBackend, SnapshotStore } from "@varve/snapshots-store";
+import { expect, test } from "vitest";
+import { tempRoot } from "./temp-root.ts";
+
+async function makeFiles(directory: string): Promise<void> {
+  mkdirSync(join(directory, "fs"));
+}
+
+function backend(store: SnapshotStore, flush: () => Promise<void>): DirectoryBackend {
+  return {
+    builder: () => makeFiles,
+    mounts: ({ id }) => [{ type: "bind", source: store.directory(id), options: ["rw"] }],
+    flush,
+  };
+}
+
+// D8, K11: visible only when it is on the disk
+test("a commit is recorded after the flush, and not at all when that fails", async () => {
+  using root = tempRoot();
+  await using store = await openSnapshotStore({ root: root.path });
+  const seen: unknown[] = [];
+  const flush = async (): Promise<void> => {
+    seen.push((await store.stat("key")).kind);
+    if (seen.length === 1) throw Object.assign(new Error("write error"), { code: "EIO" });
+  };
+  const snapshotter = new DirectorySnapshotter(store, backend(store, flush));
+  await snapshotter.prepare("key", undefined);
+  await expect(snapshotter.commit("name", "key")).rejects.toMatchObject({ code: "EIO" });
+  expect((await snapshotter.stat("key")).kind).toBe("active");
+  await snapshotter.commit("name", "key");
+  expect(seen).toEqual(["active", "active"]);
+});
+
+test("the usage of a snapshot that is removed meanwhile is not found", async () => {
+  using root = tempRoot();
+  await using store = await openSnapshotStore({ root: root.path });
+  const snapshotter = new DirectorySnapshotter(
+    store,
+    backend(store, () => store.remove("key")),
+  );
+  await snapshotter.prepare("key", undefined);
+  await expect(snapshotter.commit("name", "key")).rejects.toMatchObject({ code: "ERR_NOT_FOUND" });
+});
+
+test("who waits while a flush is running shares the next one", async () => {
+  using root = tempRoot();
+  const ends: (() => void)[] = [];
+  const flusher = new Flusher(root.path, (fd) => {
+    expect(fd).toBeGreaterThan(0);
+    return new Promise((resolve) => ends.push(resolve));
+  });
+  const first = flusher.flush();
+  await started(1);
+  const others = [flusher.flush(), flusher.flush(), flusher.flush()];
+  ends[0]?.();
+  await first;
+  await started(2);
+  ends[1]?.();
+  await Promise.all(others);
+  expect(ends.length).toBe(2);
+
+  async function started(count: number): Promise<void> {
+    while (ends.length < count) await turn();
+  }
+});
+
+test("a flush that fails fails for those who waited for it, and the next one is tried", async () => {
+  using root = tempRoot();
+  let tries = 0;
+  const flusher = new Flusher(root.path, async () => {
+    tries += 1;
+    if (tries === 1) throw new Error("disk is gone");
+  });
+  const results = await Promise.allSettled([flusher.flush(), flusher.flush()]);
+  expect(results.map((result) => result.status)).toEqual(["rejected", "rejected"]);
+  await flusher.flush();
+  expect(tries).toBe(2);
+});

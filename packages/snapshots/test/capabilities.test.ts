@@ -1,0 +1,47 @@
+import { canCleanup, canRebase } from "@varve/snapshots";
+import type { Snapshotter } from "@varve/snapshots";
+import { describe, expect, test } from "vitest";
+
+async function unused(): Promise<never> {
+  throw new Error("a guard calls nothing");
+}
+
+const plain: Snapshotter = {
+  stat: unused,
+  update: unused,
+  usage: unused,
+  mounts: unused,
+  prepare: unused,
+  view: unused,
+  commit: unused,
+  remove: unused,
+  walk: () => {
+    throw new Error("a guard calls nothing");
+  },
+  close: unused,
+  [Symbol.asyncDispose]: unused,
+};
+
+describe.each([
+  ["canCleanup", canCleanup, "cleanup"],
+  ["canRebase", canRebase, "rebase"],
+] as const)("%s", (_, guard, method) => {
+  test("is false without the method", () => {
+    expect(guard(plain)).toBe(false);
+  });
+
+  test("is true with the method, own or inherited", () => {
+    expect(guard({ ...plain, [method]: unused })).toBe(true);
+    const heir: Snapshotter = Object.create({ ...plain, [method]: unused });
+    expect(guard(heir)).toBe(true);
+  });
+
+  test("is false when something else has the name", () => {
+    expect(guard({ ...plain, [method]: true })).toBe(false);
+  });
+
+  test("is false for the method of the other capability", () => {
+    const other = method === "cleanup" ? "rebase" : "cleanup";
+    expect(guard({ ...plain, [other]: unused })).toBe(false);
+  });
+});

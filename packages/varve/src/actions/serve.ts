@@ -1,0 +1,41 @@
+import { once } from "node:events";
+import { createImageTagStore, createRegistryServer } from "@varve/registry-server";
+import { UsageError } from "../exit-code.ts";
+import { withClient } from "../globals.ts";
+import { printNote, printResult } from "../output.ts";
+import type { CommandRun } from "../program.ts";
+
+interface ServeOptions {
+  readonly listen: string;
+  readonly readOnly?: boolean;
+}
+
+export async function serve({ options, signal }: CommandRun<ServeOptions>): Promise<void> {
+  const wanted = parseListen(options.listen);
+  await withClient(options, async (client) => {
+    const server = createRegistryServer({
+      content: client.content,
+      tags: createImageTagStore(client.images, { host: options.listen }),
+      readOnly: options.readOnly,
+      onRequest: ({ method, path, status, bytes }) => {
+        if (options.progress !== "none") printNote(`${method} ${path} ${status} ${bytes}`);
+      },
+    });
+    try {
+      const { host, port } = await server.listen(wanted);
+      const address = `${host.includes(":") ? `[${host}]` : host}:${port}`;
+      await printResult(options.json, { address }, () => `listening on ${address}`);
+      if (!signal.aborted) await once(signal, "abort");
+    } finally {
+      await server.close();
+    }
+  });
+}
+
+function parseListen(text: string): { readonly host: string; readonly port: number } {
+  const match = /^(?:\[([\da-fA-F:]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  const host = match?.[1] ?? match?.[2];
+  if (host === undefined || port > 65_535) throw new UsageError(`serve: --listen ${text}: not HOST:PORT`);
+  return { host, port };
+}
