@@ -1,5 +1,5 @@
 import { open } from "node:fs/promises";
-import type { BlobReader, ByteRange, CallOptions } from "@varve/content";
+import type { BlobReader, ByteRange, CallOptions, StreamOptions } from "@varve/content";
 import type { Digest } from "@varve/digest";
 import { CodedError } from "@varve/errors";
 import { isErrno } from "./errno.ts";
@@ -55,12 +55,13 @@ export class FsBlobReader implements BlobReader {
     return got;
   }
 
-  async *stream(range: ByteRange & CallOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
-    const { signal } = range;
+  async *stream(range: ByteRange & StreamOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
+    const { reuse = false, signal } = range;
+    const shared = reuse ? Buffer.allocUnsafeSlow(chunkSize) : undefined;
     const end = Math.min(range.end ?? this.size, this.size);
     for (let position = range.start ?? 0; position < end;) {
-      // A new buffer for each chunk: it belongs to the consumer.
-      const chunk = Buffer.allocUnsafeSlow(Math.min(chunkSize, end - position));
+      const size = Math.min(chunkSize, end - position);
+      const chunk = shared?.subarray(0, size) ?? Buffer.allocUnsafeSlow(size);
       await this.read(chunk, position, { signal });
       position += chunk.byteLength;
       yield chunk;

@@ -1,7 +1,7 @@
 import type { BigIntStats } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { open, stat } from "node:fs/promises";
-import type { CallOptions } from "@varve/content";
+import type { StreamOptions } from "@varve/content";
 import { CodedError } from "@varve/errors";
 import { isErrno } from "./errno.ts";
 import type { IngestPaths } from "./layout.ts";
@@ -29,11 +29,12 @@ export async function* followIngest(
   host: FollowHost,
   ref: string,
   paths: IngestPaths,
-  options: CallOptions,
+  options: StreamOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const { signal } = options;
+  const { reuse = false, signal } = options;
   signal?.throwIfAborted();
   const file = await openData(ref, paths);
+  const shared = reuse ? Buffer.allocUnsafeSlow(chunkSize) : undefined;
   try {
     let position = 0;
     for (;;) {
@@ -43,7 +44,7 @@ export async function* followIngest(
       try {
         const state = await look(file, paths);
         if (position < state.size) {
-          const chunk = await readSome(file, position, state.size);
+          const chunk = await readSome(file, position, state.size, shared);
           position += chunk.byteLength;
           if (chunk.byteLength > 0) yield chunk;
         } else if (state.outcome === "committed") {
@@ -96,8 +97,14 @@ async function statOrMissing(path: string): Promise<BigIntStats | undefined> {
   }
 }
 
-async function readSome(file: FileHandle, position: number, size: number): Promise<Uint8Array> {
-  const buffer = Buffer.allocUnsafeSlow(Math.min(chunkSize, size - position));
-  const { bytesRead } = await file.read(buffer, 0, buffer.byteLength, position);
+async function readSome(
+  file: FileHandle,
+  position: number,
+  size: number,
+  shared: Buffer | undefined,
+): Promise<Uint8Array> {
+  const wanted = Math.min(chunkSize, size - position);
+  const buffer = shared ?? Buffer.allocUnsafeSlow(wanted);
+  const { bytesRead } = await file.read(buffer, 0, wanted, position);
   return buffer.subarray(0, bytesRead);
 }

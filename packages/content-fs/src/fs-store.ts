@@ -132,7 +132,7 @@ export class FsContentStore implements ContentStore, Follower {
     }
   }
 
-  follow(ref: string, options: CallOptions = {}): AsyncIterable<Uint8Array> {
+  follow(ref: string, options: StreamOptions = {}): AsyncIterable<Uint8Array> {
     return followIngest(this, ref, ingestPaths(this.layout, ref), options);
   }
 

@@ -1,4 +1,4 @@
-import type { CallOptions } from "./call-options.ts";
+import type { StreamOptions } from "./provider.ts";
 
 /** Optional capability: read a blob while it is still being written. */
 export interface Follower {
@@ -12,7 +12,7 @@ export interface Follower {
    * @throws ERR_NOT_FOUND no such ingest, before the first byte
    * @throws ERR_ABORTED the ingest was aborted or truncated
    */
-  follow(ref: string, options?: CallOptions): AsyncIterable<Uint8Array>;
+  follow(ref: string, options?: StreamOptions): AsyncIterable<Uint8Array>;
 }
 
 /** Whether `store` implements `Follower`. */

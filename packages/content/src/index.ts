@@ -24,6 +24,6 @@ export type {
 } from "./ingester.ts";
 export { openWriter } from "./open-writer.ts";
 export type { OpenWriterOptions } from "./open-writer.ts";
-export type { BlobReader, ByteRange, Provider } from "./provider.ts";
+export type { BlobReader, ByteRange, Provider, StreamOptions } from "./provider.ts";
 export { blobExists, readBlob } from "./read-blob.ts";
 export type { ReadBlobOptions } from "./read-blob.ts";

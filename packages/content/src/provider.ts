@@ -7,6 +7,15 @@ export interface ByteRange {
   readonly end?: number | undefined;
 }
 
+/** How a stream of bytes is handed out. */
+export interface StreamOptions extends CallOptions {
+  /**
+   * Lets every chunk be the same memory, valid until the next one is asked for: for consumers that copy at once, and for
+   * whom an allocation a chunk is too much. Default: false, a chunk belongs to the consumer.
+   */
+  readonly reuse?: boolean | undefined;
+}
+
 /** One open blob. Reads may run at the same time. */
 export interface BlobReader extends AsyncDisposable {
   /** Bytes in the blob. */
@@ -17,8 +26,8 @@ export interface BlobReader extends AsyncDisposable {
    * @throws ERR_DATA_LOSS the stored blob is shorter than it should be
    */
   read(target: Uint8Array, position: number, options?: CallOptions): Promise<number>;
-  /** Yields the range in order. A chunk belongs to the consumer. */
-  stream(range?: ByteRange & CallOptions): AsyncIterable<Uint8Array>;
+  /** Yields the range in order. */
+  stream(range?: ByteRange & StreamOptions): AsyncIterable<Uint8Array>;
   /** Closing twice is allowed. Streams under way fail. */
   close(): Promise<void>;
 }

@@ -7,6 +7,7 @@ export interface ApplyOptions {
   /**
    * Where the layer's bytes come from, when they are not (all) in the applier's content store yet: a followed ingest.
    * The applier reads to the end and verifies nothing but what it decompresses: whoever gives a source verifies the blob.
+   * A chunk may be overwritten when the next one is asked for.
    */
   readonly source?: AsyncIterable<Uint8Array> | undefined;
   /** Called with the bytes of the blob (compressed) that were consumed so far. */

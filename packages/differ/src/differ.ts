@@ -195,7 +195,7 @@ async function* read(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const reader = await content.open(layer, { signal });
   try {
-    yield* reader.stream({ signal });
+    yield* reader.stream({ signal, reuse: true });
   } finally {
     await reader.close();
   }

@@ -17,7 +17,7 @@ export class JobWorker<Job> {
   /** @param name the file beside this one, without its ending: `.ts` in development, `.js` when packed */
   constructor(name: string) {
     const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";
-    this.#worker = new Worker(new URL(`./${name}.${ending}`, import.meta.url), { name });
+    this.#worker = new Worker(new URL(`./${name}.${ending}`, import.meta.url), { name, execArgv: [] });
     this.#worker.on("message", (answer: Answer<never>) => this.#settle(answer));
     this.#worker.on("error", (error) => this.#die(error));
     this.#worker.on("exit", (code) => this.#die(new Error(`exit code ${code}`)));

@@ -1,17 +1,4 @@
-import type {
-  BlobInfo,
-  BlobReader,
-  CallOptions,
-  CommitOptions,
-  ContentStore,
-  Expected,
-  Follower,
-  IngestStatus,
-  LabelChanges,
-  Labeler,
-  Writer,
-  WriterOptions,
-} from "@varve/content";
+import type { BlobInfo, BlobReader, CallOptions, CommitOptions, ContentStore, Expected, Follower, IngestStatus, LabelChanges, Labeler, StreamOptions, Writer, WriterOptions } from "@varve/content";
 import type { Digest } from "@varve/digest";
 import { hasCode } from "@varve/errors";
 import type { Descriptor } from "@varve/oci";
@@ -107,7 +94,7 @@ export class FollowableContent extends LabelledContent implements Follower {
     this.#follower = store;
   }
 
-  follow(ref: string, options?: CallOptions): AsyncIterable<Uint8Array> {
+  follow(ref: string, options?: StreamOptions): AsyncIterable<Uint8Array> {
     return this.#follower.follow(ref, options);
   }
 }

@@ -11,6 +11,7 @@ const schemaVersion = 1;
 // A holder needs milliseconds; one that takes this long was stopped, or its disk hangs.
 const patienceMs = 60_000;
 const SQLITE_BUSY = 5;
+const SQLITE_FULL = 13;
 const SQLITE_CORRUPT = 11;
 const SQLITE_NOTADB = 26;
 
@@ -187,6 +188,10 @@ async function whenFree<T>(path: string, attempt: () => T, signal?: AbortSignal)
 
 function describe(error: unknown, path: string): unknown {
   const code = primaryCode(error);
+  if (code === SQLITE_FULL) {
+    const full = new Error(`snapshot store ${path}: no space left on device`, { cause: error });
+    return Object.assign(full, { code: "ENOSPC" });
+  }
   if (code !== SQLITE_CORRUPT && code !== SQLITE_NOTADB) return error;
   return new CodedError("ERR_DATA_LOSS", `snapshot store ${path}: damaged`, { cause: error });
 }

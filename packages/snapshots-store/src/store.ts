@@ -6,6 +6,7 @@ import type { CallOptions, CreateOptions, LabelChanges, SnapshotInfo } from "@va
 import type { Database, Row } from "./database.ts";
 import { openDatabase } from "./database.ts";
 import { Directories } from "./directories.ts";
+import { isErrno } from "./errno.ts";
 import { checkLabels } from "./labels.ts";
 import type { StoredSnapshot } from "./record.ts";
 import * as record from "./record.ts";
@@ -121,12 +122,11 @@ class DirectoryStore implements SnapshotStore {
   }
 
   async remove(name: string, options: CallOptions = {}): Promise<void> {
-    const database = this.#database;
-    const id = await database.write(() => {
-      const row = record.rowOf(database, name);
-      record.deleteRow(database, row);
-      return Number(row["id"]);
-    }, options.signal);
+    const id = await this.#forget(name, options.signal).catch(async (error: unknown) => {
+      // A full disk has no room for the note that something is gone, either (F01).
+      if (!isErrno(error, "ENOSPC") || !(await this.#freeSpace(name, options.signal))) throw error;
+      return this.#forget(name, options.signal);
+    });
     try {
       const trash = this.#directories.moveAside(String(id));
       if (trash !== undefined) await this.#directories.remove([trash]);
@@ -163,6 +163,27 @@ class DirectoryStore implements SnapshotStore {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  async #forget(name: string, signal: AbortSignal | undefined): Promise<number> {
+    const database = this.#database;
+    return database.write(() => {
+      const row = record.rowOf(database, name);
+      record.deleteRow(database, row);
+      return Number(row["id"]);
+    }, signal);
+  }
+
+  /** Removes what an active snapshot holds before its record, which nobody but its remover can miss. */
+  async #freeSpace(name: string, signal: AbortSignal | undefined): Promise<boolean> {
+    const database = this.#database;
+    const { id, kind } = await database.read(
+      () => record.storedSnapshot(database, record.rowOf(database, name)),
+      signal,
+    );
+    const trash = kind === "active" ? this.#directories.moveAside(String(id)) : undefined;
+    if (trash !== undefined) await this.#directories.remove([trash]);
+    return trash !== undefined;
   }
 
   async #sweep(signal?: AbortSignal): Promise<readonly string[]> {

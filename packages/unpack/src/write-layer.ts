@@ -53,7 +53,7 @@ async function fill(
   const { download, follower, signal } = context;
   const ref = following ? await untilAborted(download.opened, signal) : undefined;
   if (ref !== undefined && follower !== undefined) {
-    return writeFollowing(layer, extraction, context, follower.follow(ref, { signal }));
+    return writeFollowing(layer, extraction, context, follower.follow(ref, { signal, reuse: true }));
   }
   await untilAborted(download.done, signal);
   return write(layer, extraction, context);

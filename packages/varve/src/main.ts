@@ -4,8 +4,10 @@ import { exitCodeOf, exitCodes } from "./exit-code.ts";
 import { outliveReaders, printNote } from "./output.ts";
 import { createProgram } from "./program.ts";
 import { interruptible } from "./signals.ts";
+import { hideSqliteWarning } from "./sqlite-warning.ts";
 
 outliveReaders();
+hideSqliteWarning();
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(args: readonly string[]): Promise<number> {

@@ -1,9 +1,13 @@
 import { printable, printableJson } from "./printable.ts";
 
-/** Prints a command's result on standard output: text for people, or one JSON object. */
-export async function printResult(json: boolean | undefined, value: unknown, text: () => string): Promise<void> {
-  const printed = json === true ? printableJson(value) : printable(text());
-  if (printed !== "") await write(`${printed}\n`);
+/** Prints a command's result on standard output: lines for people, or one JSON object. */
+export async function printResult(
+  json: boolean | undefined,
+  value: unknown,
+  lines: () => readonly string[],
+): Promise<void> {
+  const printed = json === true ? [printableJson(value)] : lines().map(printable);
+  if (printed.length > 0) await write(`${printed.join("\n")}\n`);
 }
 
 /** Prints one line for people on standard error. What cannot be shown is lost. */

@@ -134,5 +134,7 @@ function addServe(program: Command, run: Run): void {
 
 function version(): string {
   const file = new URL("../package.json", import.meta.url);
-  return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
+  const description: unknown = JSON.parse(readFileSync(file, "utf8"));
+  const known = typeof description === "object" && description !== null && "version" in description;
+  return known ? String(description.version) : "0";
 }

@@ -31,7 +31,7 @@ test("a table is padded, and ends no line with spaces", () => {
       ["A", "LONG"],
       ["word", "x"],
     ]),
-  ).toBe("A     LONG\nword  x");
+  ).toEqual(["A     LONG", "word  x"]);
 });
 
 test("twelve characters of a digest are shown, without its algorithm", () => {

@@ -13,9 +13,7 @@ export async function applyLayerFiles(words: readonly string[], { options, signa
   if (directory === undefined || names.length === 0) throw new UsageError("layer apply: needs a layer and a directory");
   if (names.filter((name) => name === "-").length > 1) throw new UsageError("layer apply: standard input is one layer");
   const layers = await applyLayers(names.map(read), resolve(directory), { signal });
-  await printResult(options.json, { layers }, () =>
-    layers.map(({ diffId, size }) => `${diffId} ${formatBytes(size)}`).join("\n"),
-  );
+  await printResult(options.json, { layers }, () => layers.map(({ diffId, size }) => `${diffId} ${formatBytes(size)}`));
 }
 
 /** Opened at its first byte: a stream that nobody reads yet has nobody to tell that its file is missing. */

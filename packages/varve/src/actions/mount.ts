@@ -13,7 +13,7 @@ export async function mount(
   checkUsage(reference, platform);
   const directory = resolve(dir);
   await withClient(options, (client) => client.mount(reference, directory, { platform, writable, signal }));
-  await printResult(options.json, { reference, directory }, () => directory);
+  await printResult(options.json, { reference, directory }, () => [directory]);
 }
 
 export async function unmount(
@@ -22,5 +22,5 @@ export async function unmount(
 ): Promise<void> {
   const directory = resolve(dir);
   await withClient(options, (client) => client.unmount(directory, { lazy: options.lazy, signal }));
-  await printResult(options.json, { directory }, () => "");
+  await printResult(options.json, { directory }, () => []);
 }

@@ -19,7 +19,7 @@ export async function pull(reference: string, { options, signal }: CommandRun): 
   await printResult(options.json, result, () => summary(result));
 }
 
-function summary(result: PullResult): string {
+function summary(result: PullResult): string[] {
   const unpacked = result.layers.filter(({ status }) => status === "unpacked");
   const bytes = formatBytes(unpacked.reduce((total, { size }) => total + size, 0));
   const layers = `${unpacked.length} of ${result.layers.length} layers unpacked (${bytes})`;
@@ -27,5 +27,5 @@ function summary(result: PullResult): string {
     `${result.name} ${result.target.digest}`,
     `${layers} for ${result.platform} by ${result.snapshotter} in ${formatDuration(result.durationMs)}`,
     `chain ${result.chainId}`,
-  ].join("\n");
+  ];
 }

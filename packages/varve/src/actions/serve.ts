@@ -24,7 +24,7 @@ export async function serve({ options, signal }: CommandRun<ServeOptions>): Prom
     try {
       const { host, port } = await server.listen(wanted);
       const address = `${host.includes(":") ? `[${host}]` : host}:${port}`;
-      await printResult(options.json, { address }, () => `listening on ${address}`);
+      await printResult(options.json, { address }, () => [`listening on ${address}`]);
       if (!signal.aborted) await once(signal, "abort");
     } finally {
       await server.close();
