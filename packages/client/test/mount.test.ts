@@ -1,0 +1,263 @@
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, readdir, readFile, rmdir, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { openClient } from "@varve/client";
+import type { Client } from "@varve/client";
+import { currentOwner } from "@varve/locks";
+import { labelOwner } from "@varve/snapshots";
+import { checkOverlaySupport } from "@varve/snapshots-overlay";
+import { describe, expect, test } from "vitest";
+import { putImage, startRegistry } from "./registry.ts";
+import { tempDirectory } from "./temp.ts";
+
+const run = promisify(execFile);
+const isRoot = process.geteuid?.() === 0;
+const whyNot = isRoot ? "" : " (skipped: only root may mount)";
+
+async function overlaysWork(): Promise<boolean> {
+  if (!isRoot) return false;
+  await using temp = await tempDirectory();
+  return checkOverlaySupport(temp.path).then(
+    () => true,
+    () => false,
+  );
+}
+const overlayWorks = await overlaysWork();
+
+/** A store with one pulled image, and a directory to mount on. */
+interface Scene extends AsyncDisposable {
+  readonly client: Client;
+  readonly root: string;
+  readonly name: string;
+  readonly target: string;
+}
+
+async function scene(snapshotter: string): Promise<Scene> {
+  await using registry = await startRegistry();
+  const temp = await tempDirectory();
+  const root = join(temp.path, "store");
+  const target = join(temp.path, "a mount\\point");
+  await mkdir(target);
+  const client = await openClient({ root, snapshotter, durability: "none" });
+  const image = await putImage(registry.content, [{ "etc/base": "base" }, { "etc/top": "top" }, { last: "last" }]);
+  const name = await registry.tag("app", image);
+  await client.pull(name);
+  return {
+    client,
+    root,
+    name,
+    target,
+    [Symbol.asyncDispose]: async () => {
+      // Whatever a failed test has left there.
+      await run("umount", ["--recursive", "--lazy", target]).catch(() => undefined);
+      await client.close();
+      await temp[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Keys of what is neither committed nor gone. */
+async function records({ client }: Scene): Promise<string[]> {
+  const snapshotter = await client.snapshotter();
+  const all = await Array.fromAsync(snapshotter.walk());
+  return all.filter(({ kind }) => kind !== "committed").map(({ name }) => name);
+}
+
+const backends = [
+  { snapshotter: "native", works: isRoot, why: whyNot },
+  {
+    snapshotter: "overlay",
+    works: overlayWorks,
+    why: isRoot ? " (skipped if overlays cannot be mounted here)" : whyNot,
+  },
+] as const;
+
+describe.each(backends)("a mount by $snapshotter$why", ({ snapshotter, works }) => {
+  test.skipIf(!works)("shows the whole image, and nothing can be written through it", async () => {
+    await using here = await scene(snapshotter);
+    const { client, name, target } = here;
+    await client.mount(name, target);
+    await expect(readFile(join(target, "etc/base"), "utf8")).resolves.toBe("base");
+    await expect(readFile(join(target, "etc/top"), "utf8")).resolves.toBe("top");
+    await expect(writeFile(join(target, "new"), "")).rejects.toMatchObject({ code: "EROFS" });
+    await client.unmount(target);
+    await expect(readdir(target)).resolves.toEqual([]);
+    await expect(records(here)).resolves.toEqual([]);
+  });
+
+  test.skipIf(!works)("takes writes if that was asked for, and forgets them", async () => {
+    await using here = await scene(snapshotter);
+    const { client, name, target } = here;
+    for (let round = 0; round < 2; round += 1) {
+      await client.mount(name, target, { writable: true });
+      await expect(readdir(target)).resolves.not.toContain("new");
+      await writeFile(join(target, "new"), "");
+      await client.unmount(target);
+    }
+    await expect(records(here)).resolves.toEqual([]);
+  });
+
+  test.skipIf(!works)("is refused where one is, and where somebody else has mounted something", async () => {
+    await using here = await scene(snapshotter);
+    const { client, name, target } = here;
+    const refusal = { code: "ERR_ALREADY_EXISTS", message: `mount ${target}: something is mounted there already` };
+    await client.mount(name, target);
+    await expect(client.mount(name, target)).rejects.toMatchObject(refusal);
+    await client.unmount(target);
+    await run("mount", ["-t", "tmpfs", "other", target]);
+    await expect(client.mount(name, target)).rejects.toMatchObject(refusal);
+    await expect(records(here)).resolves.toEqual([]);
+  });
+
+  test.skipIf(!works)("is made once when two calls want the same directory at the same time", async () => {
+    await using here = await scene(snapshotter);
+    const { client, name, target } = here;
+    const link = `${target}-link`;
+    await symlink(target, link);
+    const results = await Promise.allSettled([client.mount(name, target), client.mount(name, link)]);
+    expect(results.map(({ status }) => status).toSorted()).toEqual(["fulfilled", "rejected"]);
+    await client.unmount(link);
+    await expect(readdir(target)).resolves.toEqual([]);
+  });
+
+  test.skipIf(!works)("is found by another client and another process", async () => {
+    await using here = await scene(snapshotter);
+    const { name, root, target } = here;
+    const child = join(import.meta.dirname, "mount-child.ts");
+    const args = [child, root, name, target, snapshotter];
+    const holder = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "inherit"] });
+    await once(holder.stdout, "data");
+    holder.kill("SIGKILL");
+    await once(holder, "exit");
+    await expect(here.client.mount(name, target)).rejects.toMatchObject({ code: "ERR_ALREADY_EXISTS" });
+    // The client's own snapshotter is another one.
+    await using other = await openClient({ root, snapshotter: "native" });
+    await other.unmount(target);
+    await expect(readdir(target)).resolves.toEqual([]);
+    await expect(records(here)).resolves.toEqual([]);
+  });
+
+  test.skipIf(!works)("that was taken off by hand can be made again, and can be unmounted all the same", async () => {
+    await using here = await scene(snapshotter);
+    const { client, name, target } = here;
+    await client.mount(name, target);
+    await run("umount", [target]);
+    await client.mount(name, target);
+    await expect(readFile(join(target, "last"), "utf8")).resolves.toBe("last");
+    await run("umount", [target]);
+    await rmdir(target);
+    await client.unmount(target);
+    await expect(records(here)).resolves.toEqual([]);
+    await expect(client.unmount(target)).rejects.toMatchObject({ code: "ERR_NOT_FOUND" });
+  });
+
+  test.skipIf(!works)("never takes off what others have mounted in its place", async () => {
+    await using here = await scene(snapshotter);
+    const { client, name, target } = here;
+    await client.mount(name, target);
+    await run("umount", [target]);
+    await run("mount", ["-t", "tmpfs", "other", target]);
+    await writeFile(join(target, "precious"), "");
+    await client.unmount(target);
+    await expect(readdir(target)).resolves.toEqual(["precious"]);
+    await expect(records(here)).resolves.toEqual([]);
+  });
+
+  test.skipIf(!works)("stays while something else is mounted over it", async () => {
+    await using here = await scene(snapshotter);
+    const { client, name, target } = here;
+    await client.mount(name, target);
+    await run("mount", ["-t", "tmpfs", "other", target]);
+    await expect(client.unmount(target)).rejects.toMatchObject({ code: "ERR_FAILED_PRECONDITION" });
+    await run("umount", [target]);
+    await client.unmount(target);
+  });
+
+  test.skipIf(!works)("that is busy stays, unless it is detached", async () => {
+    await using here = await scene(snapshotter);
+    const { client, name, target } = here;
+    await client.mount(name, target);
+    const user = spawn("sleep", ["60"], { cwd: target });
+    await once(user, "spawn");
+    try {
+      await expect(client.unmount(target)).rejects.toMatchObject({ code: "ERR_UNAVAILABLE" });
+      await expect(readdir(target)).resolves.toContain("last");
+      await client.unmount(target, { lazy: true });
+      await expect(readdir(target)).resolves.toEqual([]);
+    } finally {
+      user.kill();
+      await once(user, "exit");
+    }
+  });
+
+  test.skipIf(!works)("in another mount namespace is not trodden on", async () => {
+    await using here = await scene(snapshotter);
+    const { client, name, root, target } = here;
+    const child = join(import.meta.dirname, "mount-child.ts");
+    const args = ["--mount", process.execPath, child, root, name, target, snapshotter];
+    const holder = spawn("unshare", args, { stdio: ["pipe", "pipe", "inherit"] });
+    await once(holder.stdout, "data");
+    await expect(readdir(target)).resolves.toEqual([]);
+    await expect(client.mount(name, target)).rejects.toMatchObject({ code: "ERR_ALREADY_EXISTS" });
+    holder.stdin.end();
+    await once(holder, "exit");
+    await client.unmount(target);
+    await client.mount(name, target);
+    await client.unmount(target);
+  });
+
+  test.skipIf(!works)(
+    "replaces what a killed process has left, but not what a living one is about to mount",
+    async () => {
+      await using here = await scene(snapshotter);
+      const { client, name, target } = here;
+      const store = await client.snapshotter();
+      await store.prepare(`mount ${target}`, undefined, { labels: { [labelOwner]: currentOwner() } });
+      await expect(client.mount(name, target)).rejects.toMatchObject({ code: "ERR_ALREADY_EXISTS" });
+      await store.update(`mount ${target}`, { [labelOwner]: currentOwner().replace(/^\d+/, "4194303") });
+      await client.mount(name, target);
+      await expect(readFile(join(target, "last"), "utf8")).resolves.toBe("last");
+      await client.unmount(target);
+      await expect(records(here)).resolves.toEqual([]);
+    },
+  );
+});
+
+test("what cannot be mounted is told: no such directory, no directory, no such image, not pulled for the platform", async () => {
+  await using here = await scene("native");
+  const { client, name, target } = here;
+  const file = join(here.root, "file");
+  await writeFile(file, "");
+  const code = (promise: Promise<unknown>): Promise<unknown> =>
+    promise.catch((error: unknown) => error instanceof Error && "code" in error && error.code);
+  expect(await code(client.mount(name, `${target}/missing`))).toBe("ERR_NOT_FOUND");
+  expect(await code(client.mount(name, file))).toBe("ERR_INVALID_ARGUMENT");
+  expect(await code(client.mount("example.com/other", target))).toBe("ERR_NOT_FOUND");
+  expect(await code(client.mount(name, target, { snapshotter: "zfs" }))).toBe("ERR_INVALID_ARGUMENT");
+  expect(await code(client.unmount(target))).toBe("ERR_NOT_FOUND");
+  await expect(records(here)).resolves.toEqual([]);
+});
+
+test("an image that this snapshotter has not unpacked must be pulled first", async () => {
+  await using here = await scene("native");
+  const { client, name, target } = here;
+  const { openNativeSnapshotter } = await import("@varve/snapshots-native");
+  await using other = await openClient({
+    root: here.root,
+    snapshotter: "mine",
+    snapshotters: { mine: (root) => openNativeSnapshotter({ root }) },
+  });
+  await expect(other.mount(name, target)).rejects.toMatchObject({
+    code: "ERR_NOT_FOUND",
+    message: `image ${name}: not unpacked by snapshotter mine, pull it first`,
+  });
+  expect(client.defaultSnapshotter).toBe("native");
+});
+
+test.skipIf(isRoot)("without root a mount is refused, and leaves no snapshot (skipped: this is root)", async () => {
+  await using here = await scene("native");
+  await expect(here.client.mount(here.name, here.target)).rejects.toMatchObject({ code: "ERR_PERMISSION_DENIED" });
+  await expect(records(here)).resolves.toEqual([]);
+});
