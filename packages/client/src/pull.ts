@@ -1,3 +1,4 @@
+import { blobExists } from "@varve/content";
 import { CodedError } from "@varve/errors";
 import { childrenHandler, dispatch, limitManifests, manifestFor } from "@varve/images";
 import type { Handler, ImageInput } from "@varve/images";
@@ -22,6 +23,8 @@ export async function pullImage(stack: Stack, reference: string, options: PullOp
   const resolver = await stack.resolver.get();
   const { name, descriptor: target } = await resolver.resolve(reference, { signal });
   onProgress?.({ type: "resolved", name, target });
+  // Threads start while manifest and config are fetched; an image that is present needs none.
+  if (!(await blobExists(stack.metadata.content, target.digest))) (await stack.differ.get()).warmUp();
   const fetcher = resolver.fetcher(name);
   const unpacker = await openUnpacker(stack, fetcher, snapshotter, options);
   try {

@@ -98,7 +98,9 @@ test("a snapshotter of one's own is opened in a directory of its own, and closed
 
 test.each(["../up", "a/b", "", ".", "-x"])("%j is no name for a snapshotter", async (name) => {
   await using temp = await tempDirectory();
-  const never = (): Promise<never> => Promise.reject(new CodedError("ERR_INTERNAL", "opened"));
+  const never = async (): Promise<never> => {
+    throw new CodedError("ERR_INTERNAL", `${name}: opened`);
+  };
   await expect(openClient({ root: temp.path, snapshotters: { [name]: never } })).rejects.toMatchObject({
     code: "ERR_INVALID_ARGUMENT",
   });

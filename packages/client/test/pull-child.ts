@@ -3,4 +3,5 @@ import { openClient } from "@varve/client";
 
 const [root = "", ...names] = process.argv.slice(2);
 await using client = await openClient({ root, snapshotter: "native", durability: "none" });
-console.log(JSON.stringify(await Promise.all(names.map((name) => client.pull(name)))));
+const results = await Promise.all(names.map((name) => client.pull(name)));
+process.stdout.write(JSON.stringify(results));

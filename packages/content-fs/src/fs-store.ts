@@ -8,6 +8,7 @@ import type {
   ContentStore,
   Follower,
   IngestStatus,
+  StreamOptions,
   Writer,
   WriterOptions,
 } from "@varve/content";

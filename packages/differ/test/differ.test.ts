@@ -149,6 +149,17 @@ test("the differ can stage", () => {
   expect(canStage(createDiffer({}))).toBe(true);
 });
 
+test("threads that were started ahead serve the first layer, and end with the differ", async () => {
+  const differ = createDiffer({});
+  differ.warmUp();
+  differ.warmUp();
+  const tar = await tarOf({ a: "a" });
+  await expect(differ.applyStream(inPieces(tar, 100), root)).resolves.toMatchObject({ digest: digestOf(tar) });
+  await differ.close();
+  await differ.close();
+  differ.warmUp();
+});
+
 test("layers are applied at the same time, each by threads of its own", async () => {
   await using differ = createDiffer({ concurrency: 4 });
   const layers = await Promise.all(

@@ -9,7 +9,8 @@ export interface CommandRun {
   readonly stderr: string;
 }
 
-const launcher = join(import.meta.dirname, "../../../bin/varve");
+/** The command as a user of a clone starts it. */
+export const launcher: string = join(import.meta.dirname, "../../../bin/varve");
 
 /** Runs `bin/varve` as a user would. `killAfter` ends it with SIGKILL after that many milliseconds. */
 export function varve(args: readonly string[], options: { readonly killAfter?: number } = {}): Promise<CommandRun> {

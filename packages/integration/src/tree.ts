@@ -71,7 +71,14 @@ function inspect(value: unknown): string {
   return typeof value === "bigint" ? String(value) : JSON.stringify(value);
 }
 
-function typeOf(stat: { isFile(): boolean; isDirectory(): boolean; isSymbolicLink(): boolean; isFIFO(): boolean; isBlockDevice(): boolean; isCharacterDevice(): boolean }): string {
+function typeOf(stat: {
+  isFile(): boolean;
+  isDirectory(): boolean;
+  isSymbolicLink(): boolean;
+  isFIFO(): boolean;
+  isBlockDevice(): boolean;
+  isCharacterDevice(): boolean;
+}): string {
   if (stat.isFile()) return "file";
   if (stat.isDirectory()) return "directory";
   if (stat.isSymbolicLink()) return "link";
@@ -80,7 +87,17 @@ function typeOf(stat: { isFile(): boolean; isDirectory(): boolean; isSymbolicLin
   return stat.isCharacterDevice() ? "character device" : "socket";
 }
 
-function contentOf(path: Buffer, stat: { isFile(): boolean; isSymbolicLink(): boolean; isBlockDevice(): boolean; isCharacterDevice(): boolean; readonly rdev: bigint; readonly size: bigint }): string {
+function contentOf(
+  path: Buffer,
+  stat: {
+    isFile(): boolean;
+    isSymbolicLink(): boolean;
+    isBlockDevice(): boolean;
+    isCharacterDevice(): boolean;
+    readonly rdev: bigint;
+    readonly size: bigint;
+  },
+): string {
   if (stat.isFile()) return `${stat.size} ${hashFile(path)}`;
   if (stat.isSymbolicLink()) return readlinkSync(path, { encoding: "buffer" }).toString("latin1");
   return stat.isBlockDevice() || stat.isCharacterDevice() ? String(stat.rdev) : "";

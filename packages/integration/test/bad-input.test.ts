@@ -87,7 +87,10 @@ describe.skipIf(missing !== undefined)(`bad input (privileged${missing === undef
   test("a layer that leaves the root is refused by name, and writes nothing outside", async () => {
     await using directory = await temporaryDirectory();
     const { path } = directory;
-    await bash('mkdir "$1/in" "$1/root"; echo evil >"$1/in/x"; cd "$1/in"; tar -cPf "$1/evil.tar" --transform "s,x,etc/.wh...," x', [path]);
+    await bash(
+      'mkdir "$1/in" "$1/root"; echo evil >"$1/in/x"; cd "$1/in"; tar -cPf "$1/evil.tar" --transform "s,x,etc/.wh...," x',
+      [path],
+    );
     const run = await varve(["layer", "apply", join(path, "evil.tar"), join(path, "root")]);
     expect(run).toMatchObject({ status: 5, stdout: "" });
     expect(run.stderr).toMatch(/^varve: .*\.wh\.\.\./);
@@ -101,7 +104,14 @@ describe.skipIf(missing !== undefined)(`bad input (privileged${missing === undef
       'mkdir "$1/in" "$1/root"; echo 1 >"$1/in/one"; tar -C "$1/in" -czf "$1/1.tar.gz" one; echo 2 >"$1/in/two"; : >"$1/in/.wh.one"; tar -C "$1/in" --zstd -cf "$1/2.tar.zst" two .wh.one',
       [path],
     );
-    const run = await varve(["layer", "apply", join(path, "1.tar.gz"), join(path, "2.tar.zst"), join(path, "root"), "--json"]);
+    const run = await varve([
+      "layer",
+      "apply",
+      join(path, "1.tar.gz"),
+      join(path, "2.tar.zst"),
+      join(path, "root"),
+      "--json",
+    ]);
     expect(run, run.stderr).toMatchObject({ status: 0 });
     expect(JSON.parse(run.stdout).layers).toHaveLength(2);
     expect((await exec("ls", ["-A", join(path, "root")])).stdout).toBe("two\n");

@@ -8,29 +8,37 @@ import { environment } from "../src/images-under-test.ts";
 const { missing } = environment;
 const rounds = 20;
 
-describe.skipIf(missing !== undefined)(`a killed pull (privileged${missing === undefined ? "" : `: ${missing}`})`, () => {
-  test(`at ${rounds} random moments leaves a store that works, and after the next pull nothing but the one chain`, async () => {
-    const reference = `${environment.registry}/app:oci-gzip`;
-    const whole = await timeOfOnePull(reference);
-    let killed = 0;
-    for (let round = 0; round < rounds; round += 1) {
-      await using directory = await temporaryDirectory();
-      const root = join(directory.path, "store");
-      const pull = ["pull", "--json", "--progress=none", `--root=${root}`, reference];
-      const { status } = await varve(pull, { killAfter: Math.random() * whole });
-      if (status === undefined) killed += 1;
-      const again = await varve(pull);
-      expect(again, `round ${round}`).toMatchObject({ status: 0 });
-      await expectOneChain(root, JSON.parse(again.stdout));
-    }
-    expect(killed).toBeGreaterThan(rounds / 3);
-  });
-});
+describe.skipIf(missing !== undefined)(
+  `a killed pull (privileged${missing === undefined ? "" : `: ${missing}`})`,
+  () => {
+    test(`at ${rounds} random moments leaves a store that works, and after the next pull nothing but the one chain`, async () => {
+      const reference = `${environment.registry}/app:oci-gzip`;
+      const whole = await timeOfOnePull(reference);
+      let killed = 0;
+      for (let round = 0; round < rounds; round += 1) {
+        await using directory = await temporaryDirectory();
+        const root = join(directory.path, "store");
+        const pull = ["pull", "--json", "--progress=none", `--root=${root}`, reference];
+        const { status } = await varve(pull, { killAfter: Math.random() * whole });
+        if (status === undefined) killed += 1;
+        const again = await varve(pull);
+        expect(again, `round ${round}`).toMatchObject({ status: 0 });
+        await expectOneChain(root, JSON.parse(again.stdout));
+      }
+      expect(killed).toBeGreaterThan(rounds / 3);
+    });
+  },
+);
 
 async function timeOfOnePull(reference: string): Promise<number> {
   await using directory = await temporaryDirectory();
   const startedAt = performance.now();
-  const { status, stderr } = await varve(["pull", "--progress=none", `--root=${join(directory.path, "store")}`, reference]);
+  const { status, stderr } = await varve([
+    "pull",
+    "--progress=none",
+    `--root=${join(directory.path, "store")}`,
+    reference,
+  ]);
   expect(status, stderr).toBe(0);
   return performance.now() - startedAt;
 }
@@ -46,7 +54,9 @@ async function expectOneChain(root: string, pulled: Pulled): Promise<void> {
   const { snapshots } = JSON.parse((await varve(["snapshots", "ls", "--json", `--root=${root}`])).stdout);
   expect(snapshots.map(({ name }: { name: string }) => name).toSorted()).toEqual(chain);
   expect(new Set(snapshots.map(({ kind }: { kind: string }) => kind))).toEqual(new Set(["committed"]));
-  const directories = (await readdir(join(root, "snapshots/overlay"))).filter((name) => !name.startsWith("metadata.db"));
+  const directories = (await readdir(join(root, "snapshots/overlay"))).filter(
+    (name) => !name.startsWith("metadata.db"),
+  );
   expect(directories).toHaveLength(chain.length);
 
   const { blobs, ingests } = JSON.parse((await varve(["content", "ls", "--json", `--root=${root}`])).stdout);
