@@ -4,7 +4,7 @@ import { BlockRing } from "./block-ring.ts";
 import type { Applied, ApplyJob, SettleJob, Settled } from "./jobs.ts";
 import { serveJobs } from "./serve-jobs.ts";
 
-serveJobs<ApplyJob | SettleJob, Applied | Settled>((job) => (job.kind === "apply" ? apply(job) : settle(job)));
+serveJobs((job: ApplyJob | SettleJob): Applied | Settled => (job.kind === "apply" ? apply(job) : settle(job)));
 
 function apply(job: ApplyJob): Applied {
   const digester = createDigester();

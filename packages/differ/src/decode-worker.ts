@@ -3,7 +3,7 @@ import { BlockRing } from "./block-ring.ts";
 import type { DecodeJob } from "./jobs.ts";
 import { serveJobs } from "./serve-jobs.ts";
 
-serveJobs<DecodeJob, void>((job) => {
+serveJobs((job: DecodeJob): void => {
   const output = new BlockRing(job.output);
   // The decompressor writes straight into the ring; blocks that came uncompressed are copied there.
   const decoder = createDecoder("detect", { allocate: () => output.reserve() });

@@ -25,8 +25,8 @@ export function varve(args: readonly string[], options: { readonly killAfter?: n
     child.once("error", reject);
     child.once("close", (code) => {
       clearTimeout(timer);
-      const text = (chunks: readonly Buffer[]): string => Buffer.concat(chunks).toString();
-      resolve({ status: code ?? undefined, stdout: text(out), stderr: text(err) });
+      const [stdout, stderr] = [Buffer.concat(out).toString(), Buffer.concat(err).toString()];
+      resolve({ status: code ?? undefined, stdout, stderr });
     });
   });
 }

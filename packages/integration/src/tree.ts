@@ -40,7 +40,7 @@ export function readTree(root: string): Map<string, TreeEntry> {
     if (!stat.isDirectory()) continue;
     const names = readdirSync(full, { encoding: "buffer" }).map((name) => name.toString("latin1"));
     // Popped from the end: children in byte order, so that `firstLink` is the same for equal trees.
-    for (const name of names.sort().reverse()) pending.push(path === "" ? name : `${path}/${name}`);
+    for (const name of names.toSorted().toReversed()) pending.push(path === "" ? name : `${path}/${name}`);
   }
   return entries;
 }
@@ -121,5 +121,5 @@ function xattrsOf(path: Buffer): Record<string, string> {
     const text = Buffer.from(name).toString("latin1");
     return [text, Buffer.from(lgetxattr(path, name)).toString("hex")];
   });
-  return Object.fromEntries(found.sort(([a], [b]) => (a < b ? -1 : 1)));
+  return Object.fromEntries(found.toSorted(([a], [b]) => (a < b ? -1 : 1)));
 }

@@ -120,5 +120,7 @@ describe.skipIf(missing !== undefined)(`bad input (privileged${missing === undef
 
 test("the tampering of these tests does break a gzip", () => {
   const body = gzipSync(Buffer.alloc(1_000_000, "varve"), { level: 0 });
-  expect(() => gunzipSync(Buffer.from(body).fill(0, body.length - 2000, body.length - 1000))).toThrow();
+  expect(() => gunzipSync(Buffer.from(body).fill(0, body.length - 2000, body.length - 1000))).toThrow(
+    /incorrect data check/,
+  );
 });

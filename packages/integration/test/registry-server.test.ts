@@ -25,11 +25,9 @@ describe.skipIf(missing !== undefined)(`varve serve (privileged${missing === und
     ]);
     expect(pulled, pulled.stderr).toMatchObject({ status: 0 });
 
-    const digest = async (image: string, ...options: string[]): Promise<string> =>
-      (await exec("skopeo", ["inspect", "--format", "{{.Digest}}", ...options, image])).stdout.trim();
-    const wanted = await digest(layout);
-    expect(await digest(back)).toBe(wanted);
-    expect(await digest(remote, "--tls-verify=false")).toBe(wanted);
+    const wanted = await digestOf(layout);
+    expect(await digestOf(back)).toBe(wanted);
+    expect(await digestOf(remote, "--tls-verify=false")).toBe(wanted);
     expect(JSON.parse(pulled.stdout).target.digest).toBe(wanted);
   });
 });
@@ -49,4 +47,8 @@ async function serve(root: string): Promise<{ readonly host: string } & AsyncDis
       await exited;
     },
   };
+}
+
+async function digestOf(image: string, ...options: string[]): Promise<string> {
+  return (await exec("skopeo", ["inspect", "--format", "{{.Digest}}", ...options, image])).stdout.trim();
 }

@@ -1,4 +1,18 @@
-import type { BlobInfo, BlobReader, CallOptions, CommitOptions, ContentStore, Expected, Follower, IngestStatus, LabelChanges, Labeler, StreamOptions, Writer, WriterOptions } from "@varve/content";
+import type {
+  BlobInfo,
+  BlobReader,
+  CallOptions,
+  CommitOptions,
+  ContentStore,
+  Expected,
+  Follower,
+  IngestStatus,
+  LabelChanges,
+  Labeler,
+  StreamOptions,
+  Writer,
+  WriterOptions,
+} from "@varve/content";
 import type { Digest } from "@varve/digest";
 import { hasCode } from "@varve/errors";
 import type { Descriptor } from "@varve/oci";

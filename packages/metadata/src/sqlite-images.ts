@@ -95,9 +95,10 @@ function checkImage({ name, target, labels = {} }: ImageInput): void {
 }
 
 function recordOf(row: Row): ImageRecord {
+  const target: Descriptor = JSON.parse(String(row["target"]));
   return {
     name: String(row["name"]),
-    target: JSON.parse(String(row["target"])) as Descriptor,
+    target,
     labels: labelsOf(row),
     createdAt: new Date(Number(row["created_at"])),
     updatedAt: new Date(Number(row["updated_at"])),

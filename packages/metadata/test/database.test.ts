@@ -93,10 +93,13 @@ test("waiting for another process ends with the reason of the signal", async () 
 
 test("many open the same new database at once, and all their writes are kept", async () => {
   await using temp = await tempDir();
-  const opened = await Promise.all(Array.from({ length: 4 }, () => openIn(temp)));
+  const opened = await Promise.all([openIn(temp), openIn(temp), openIn(temp), openIn(temp)]);
   const names = Array.from({ length: 40 }, (_, index) => `image-${String(index).padStart(2, "0")}`);
-  await Promise.all(names.map((name, index) => opened[index % 4]?.images.put({ name, target })));
-  expect((await list(opened[0]?.images.list() ?? [])).map(({ name }) => name)).toEqual(names);
+  const puts = opened.flatMap(({ images }, one) =>
+    names.filter((_, index) => index % 4 === one).map((name) => images.put({ name, target })),
+  );
+  await Promise.all(puts);
+  for (const { images } of opened) expect((await list(images.list())).map(({ name }) => name)).toEqual(names);
   for (const metadata of opened) await metadata.close();
 });
 

@@ -1,0 +1,97 @@
+import { gzipSync } from "node:zlib";
+import type { ContentStore } from "@varve/content";
+import { writeBlob } from "@varve/content";
+import { createMemoryContentStore } from "@varve/content-memory";
+import { digestOf } from "@varve/digest";
+import type { Digest } from "@varve/digest";
+import { defaultPlatform, mediaTypes } from "@varve/oci";
+import type { Descriptor, Platform } from "@varve/oci";
+import { createMemoryTagStore, createRegistryServer } from "@varve/registry-server";
+import { pack } from "tar-stream";
+
+/** The files of one layer, by path. */
+export type Files = Readonly<Record<string, string>>;
+
+/** A registry on loopback that notes what is asked of it. */
+export interface TestRegistry extends AsyncDisposable {
+  /** `127.0.0.1:port`. */
+  readonly host: string;
+  readonly content: ContentStore;
+  /** How often each blob was sent; manifests are not among them. */
+  readonly sent: ReadonlyMap<string, number>;
+  /** Makes `host/name:latest` stand for a document or an image. */
+  tag(name: string, target: Descriptor): Promise<string>;
+}
+
+export async function startRegistry(): Promise<TestRegistry> {
+  const content = createMemoryContentStore();
+  const tags = createMemoryTagStore();
+  const sent = new Map<string, number>();
+  const server = createRegistryServer({
+    content,
+    tags,
+    onRequest: ({ method, path, status }) => {
+      const digest = /\/blobs\/(.*)$/.exec(path)?.[1];
+      if (digest !== undefined && method === "GET" && status < 300) sent.set(digest, (sent.get(digest) ?? 0) + 1);
+    },
+  });
+  const { port } = await server.listen();
+  const host = `127.0.0.1:${port}`;
+  return {
+    host,
+    content,
+    sent,
+    tag: async (name, target) => {
+      await tags.put(name, "latest", target);
+      return `${host}/${name}:latest`;
+    },
+    [Symbol.asyncDispose]: async () => {
+      await server.close();
+      await content.close();
+    },
+  };
+}
+
+/** Stores an image of gzip layers, the lowest first, and gives its manifest. */
+export async function putImage(
+  content: ContentStore,
+  layers: readonly Files[],
+  { os, architecture, variant }: Platform = defaultPlatform(),
+): Promise<Descriptor> {
+  const packed = await Promise.all(layers.map((files) => putLayer(content, files)));
+  const config = await putJson(content, mediaTypes.ociConfig, {
+    os,
+    architecture,
+    variant,
+    rootfs: { type: "layers", diff_ids: packed.map(({ diffId }) => diffId) },
+  });
+  const manifest = {
+    schemaVersion: 2,
+    mediaType: mediaTypes.ociManifest,
+    config,
+    layers: packed.map(({ descriptor }) => descriptor),
+  };
+  return putJson(content, mediaTypes.ociManifest, manifest);
+}
+
+export async function putJson(content: ContentStore, mediaType: string, value: unknown): Promise<Descriptor> {
+  return putBytes(content, mediaType, Buffer.from(JSON.stringify(value)));
+}
+
+export async function putBytes(content: ContentStore, mediaType: string, bytes: Uint8Array): Promise<Descriptor> {
+  const digest = digestOf(bytes);
+  await writeBlob(content, `test-${digest}`, bytes, { expected: { digest, size: bytes.length } });
+  return { mediaType, digest, size: bytes.length };
+}
+
+async function putLayer(
+  content: ContentStore,
+  files: Files,
+): Promise<{ readonly descriptor: Descriptor; readonly diffId: Digest }> {
+  const tar = pack();
+  for (const [name, text] of Object.entries(files)) tar.entry({ name, mtime: new Date(0) }, text);
+  tar.finalize();
+  const bytes = Buffer.concat(await Array.fromAsync(tar as AsyncIterable<Uint8Array>));
+  const descriptor = await putBytes(content, mediaTypes.ociLayerGzip, gzipSync(bytes));
+  return { descriptor, diffId: digestOf(bytes) };
+}
