@@ -11,6 +11,7 @@ import { createRegistryServer } from "@varve/registry-server";
 import { createRegistryResolver } from "@varve/remotes-registry";
 import { pushImage } from "@varve/remotes";
 import { nodeFiles, treeFiles } from "./host-files.ts";
+import type { HostFile } from "./host-files.ts";
 import { packImage } from "./pack-image.ts";
 
 const isRoot = process.geteuid?.() === 0;
@@ -66,15 +67,13 @@ async function pullAndRun(client: Client, reference: string): Promise<void> {
   say(`Pulled again in ${Math.round(again.durationMs)} ms: ${present} of ${again.layers.length} layers were there`);
 }
 
-/** Two packages of this workspace with everything below them. */
-async function moduleFiles() {
-  const modules = await Promise.all(
-    ["undici", "tar-stream"].map(async (name) => {
-      const source = await realpath(join(import.meta.dirname, "../node_modules", name));
-      return treeFiles(source, `/app/node_modules/${name}`);
-    }),
+/** Some of what the workspace itself has installed. */
+async function moduleFiles(): Promise<HostFile[]> {
+  const installed = join(import.meta.dirname, "../../../node_modules");
+  const trees = ["knip", "publint", "vitest"].map(async (name) =>
+    treeFiles(await realpath(join(installed, name)), `/app/node_modules/${name}`),
   );
-  return modules.flat();
+  return (await Promise.all(trees)).flat();
 }
 
 async function printChain(client: Client, result: PullResult): Promise<void> {
