@@ -2,6 +2,7 @@ import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, readdir, readFile, rmdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { openClient } from "@varve/client";
 import type { Client } from "@varve/client";
@@ -13,7 +14,7 @@ import { putImage, startRegistry } from "./registry.ts";
 import { tempDirectory } from "./temp.ts";
 
 const run = promisify(execFile);
-const mountChild = join(import.meta.dirname, "mount-child.ts");
+const mountChild = fileURLToPath(new URL("mount-child.ts", import.meta.url));
 const isRoot = process.geteuid?.() === 0;
 const whyNot = isRoot ? "" : "(skipped: only root may mount)";
 
@@ -53,12 +54,20 @@ async function scene(snapshotter: string): Promise<Scene> {
     name,
     target,
     [Symbol.asyncDispose]: async () => {
-      // Whatever a failed test has left there.
-      await run("umount", ["--recursive", "--lazy", target]).catch(() => undefined);
+      await takeOffAll(target);
       await client.close();
       await temp[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Whatever a failed test has left there. */
+async function takeOffAll(target: string): Promise<void> {
+  try {
+    for (;;) await run("umount", ["--lazy", target]);
+  } catch {
+    // Nothing is mounted there any more.
+  }
 }
 
 /** Keys of what is neither committed nor gone. */

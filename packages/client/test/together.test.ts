@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { once } from "node:events";
-import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { openClient } from "@varve/client";
 import type { Client, OpenClientOptions, PullResult } from "@varve/client";
@@ -9,8 +9,9 @@ import { expect, test } from "vitest";
 import { putImage, startRegistry } from "./registry.ts";
 import { resolverOf } from "./resolver.ts";
 import { tempDirectory } from "./temp.ts";
+import { watchedSnapshotter } from "./watched-snapshotter.ts";
 
-const child = join(import.meta.dirname, "pull-child.ts");
+const child = fileURLToPath(new URL("pull-child.ts", import.meta.url));
 
 function open(root: string, options: OpenClientOptions = {}): Promise<Client> {
   return openClient({ root, snapshotter: "native", durability: "none", ...options });
@@ -44,11 +45,16 @@ test("pulls at the same time fetch each shared blob once and unpack each shared 
   // G-35
   await using registry = await startRegistry();
   await using root = await tempDirectory();
-  await using client = await open(root.path);
+  const prepared: string[] = [];
+  const snapshotters = { watched: watchedSnapshotter(prepared) };
+  await using client = await open(root.path, { snapshotter: "watched", snapshotters });
   const names = await imagesWithSharedLayers(registry);
   const results = await Promise.all([...names, ...names].map((name) => client.pull(name)));
   expect([...registry.sent.values()].filter((times) => times !== 1)).toEqual([]);
   expect(unpackedTimes(results)).toEqual(Array.from({ length: 10 }, () => 1));
+  // Nobody began what somebody else was at.
+  const targets = prepared.map((key) => key.split(" ")[1]);
+  expect(targets.length).toBe(new Set(targets).size);
   await expect(snapshotKinds(client)).resolves.toEqual(Array.from({ length: 10 }, () => "committed"));
 });
 
@@ -92,7 +98,8 @@ test("a pull that is aborted leaves no active snapshot, rejects with the reason,
     if (!signal.aborted) await once(signal, "abort");
     signal.throwIfAborted();
   });
-  await using client = await open(root.path, { registry });
+  const snapshotters = { slow: watchedSnapshotter([], 100) };
+  await using client = await open(root.path, { registry, snapshotter: "slow", snapshotters });
   await expect(client.pull("app", { signal: stop.signal })).rejects.toBe(reason);
   await expect(snapshotKinds(client)).resolves.toEqual([]);
   held = 2;

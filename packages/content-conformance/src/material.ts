@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
 import { canFollow, canLabel } from "@varve/content";
 import type { BlobReader, ContentStore, Follower, Labeler, Manager, Provider } from "@varve/content";
 import { digestOf } from "@varve/digest";
@@ -48,6 +49,24 @@ export async function collect(stream: AsyncIterable<Uint8Array>): Promise<Uint8A
   const chunks: Uint8Array[] = [];
   for await (const chunk of stream) chunks.push(chunk);
   return Buffer.concat(chunks);
+}
+
+/** For what runs beside the case: if the case fails before it looks, the rejection is no second failure. */
+export function started<T>(work: Promise<T>): Promise<T> {
+  work.catch(() => {});
+  return work;
+}
+
+/** `work` is still waiting after a while in which it could have ended. */
+export async function assertWaits(work: Promise<unknown>, what: string): Promise<void> {
+  const outcome = await Promise.race([
+    work.then(
+      () => "ended",
+      () => "failed",
+    ),
+    sleep(100, "waits"),
+  ]);
+  assert.equal(outcome, "waits", what);
 }
 
 export async function list<T>(items: AsyncIterable<T>): Promise<T[]> {

@@ -43,6 +43,10 @@ export class FsBlobReader implements BlobReader {
 
   async read(target: Uint8Array, position: number, options: CallOptions = {}): Promise<number> {
     options.signal?.throwIfAborted();
+    // To the system a negative position means the file's own.
+    if (!Number.isSafeInteger(position) || position < 0) {
+      throw new CodedError("ERR_INVALID_ARGUMENT", `content ${this.#digest}: position ${position} is no offset`);
+    }
     const wanted = Math.max(0, Math.min(target.byteLength, this.size - position));
     const got = await this.#file.read(target.subarray(0, wanted), position);
     options.signal?.throwIfAborted();

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { chmodSync, closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { chmodSync, closeSync, openSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Expected } from "@varve/content";
 import { CodedError } from "@varve/errors";
@@ -9,6 +9,7 @@ import { parseObject, readRecord, replaceFile, writeRecord } from "./ingest-reco
 import type { IngestRecord } from "./ingest-record.ts";
 import { ingestPaths, trashPrefix } from "./layout.ts";
 import type { IngestPaths, Layout } from "./layout.ts";
+import { makeDirectory } from "./make-directory.ts";
 
 // All functions here are synchronous and to be called inside the lock of the store.
 
@@ -36,7 +37,17 @@ export function claim(layout: Layout, ref: string, expected: Expected): Claim {
   }
   const old = continuable(paths, ref, expected);
   if (old === undefined) rmSync(paths.dir, { recursive: true, force: true });
-  mkdirSync(paths.dir, { recursive: true, mode: 0o700 });
+  makeDirectory(paths.dir, 0o700);
+  try {
+    return take(paths, ref, expected, old);
+  } catch (error) {
+    // On a full disk above all: a claim that is half made must not lock the ref as long as this process lives.
+    rmSync(old === undefined ? paths.dir : paths.owner, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+function take(paths: IngestPaths, ref: string, expected: Expected, old: IngestRecord | undefined): Claim {
   const token = randomUUID();
   const since = new Date();
   replaceFile(paths.owner, JSON.stringify({ owner: currentOwner(), token, since: since.toISOString() }));

@@ -34,8 +34,12 @@ export class FsContentStore implements ContentStore, Follower {
   readonly lock: StoreLock;
   readonly syncer: Syncer;
   readonly wakeUps: WakeUps = new WakeUps();
+  /** By the directory of their ingest; an aborted ingest has none any more. */
   readonly #writers: Map<string, FsWriter> = new Map();
+  readonly #unclosed: Set<FsWriter> = new Set();
   readonly #readers: Set<FsBlobReader> = new Set();
+  /** Calls that take what `close` has to give back. */
+  readonly #taking: Set<Promise<unknown>> = new Set();
   #closed = false;
 
   constructor(layout: Layout, lock: StoreLock, syncer: Syncer) {
@@ -44,31 +48,25 @@ export class FsContentStore implements ContentStore, Follower {
     this.syncer = syncer;
   }
 
-  async open(descriptor: Descriptor, options: CallOptions = {}): Promise<BlobReader> {
-    this.#begin(options);
-    const path = blobPath(this.layout, descriptor.digest);
-    const reader = await openBlob(descriptor.digest, path, (done) => this.#readers.delete(done));
-    this.#readers.add(reader);
-    return reader;
+  open(descriptor: Descriptor, options: CallOptions = {}): Promise<BlobReader> {
+    return this.#take(async () => {
+      this.#begin(options);
+      const path = blobPath(this.layout, descriptor.digest);
+      const reader = await openBlob(descriptor.digest, path, (done) => this.#readers.delete(done));
+      this.#readers.add(reader);
+      return reader;
+    });
   }
 
-  async writer(ref: string, options: WriterOptions = {}): Promise<Writer> {
-    this.#begin(options);
-    const { expected = {}, signal } = options;
-    if (ref === "") throw new CodedError("ERR_INVALID_ARGUMENT", "ingest: the ref is empty");
-    await this.#mustBeMissing(expected.digest, expected.size);
-    const claimed = await this.lock.run(() => claim(this.layout, ref, expected), signal);
-    try {
-      // Once more: the writer before us may have committed between the first look and our claim.
+  writer(ref: string, options: WriterOptions = {}): Promise<Writer> {
+    return this.#take(async () => {
+      this.#begin(options);
+      const { expected = {}, signal } = options;
+      if (ref === "") throw new CodedError("ERR_INVALID_ARGUMENT", "ingest: the ref is empty");
       await this.#mustBeMissing(expected.digest, expected.size);
-      const writer = await FsWriter.resume(this, claimed, options);
-      this.#writers.set(claimed.paths.dir, writer);
-      return writer;
-    } catch (error) {
-      const stored = hasCode(error, "ERR_ALREADY_EXISTS");
-      await this.lock.run(() => (stored ? removeIngest(claimed.paths) : release(claimed)));
-      throw error;
-    }
+      const claimed = await this.lock.run(() => claim(this.layout, ref, expected), signal);
+      return this.#resume(claimed, options);
+    });
   }
 
   async status(ref: string, options: CallOptions = {}): Promise<IngestStatus> {
@@ -88,17 +86,19 @@ export class FsContentStore implements ContentStore, Follower {
     }
   }
 
-  async abort(ref: string, options: CallOptions = {}): Promise<void> {
-    this.#begin(options);
-    const paths = ingestPaths(this.layout, ref);
-    const trash = await this.lock.run(() => {
-      if (readRecord(paths) === undefined) throw ingestNotFound(ref);
-      return moveToTrash(this.layout, paths);
-    }, options.signal);
-    this.#writers.get(paths.dir)?.abort();
-    this.#writers.delete(paths.dir);
-    await rm(trash, { recursive: true, force: true });
-    this.wakeUps.wake(paths.dir);
+  abort(ref: string, options: CallOptions = {}): Promise<void> {
+    return this.#take(async () => {
+      this.#begin(options);
+      const paths = ingestPaths(this.layout, ref);
+      const trash = await this.lock.run(() => {
+        if (readRecord(paths) === undefined) throw ingestNotFound(ref);
+        return moveToTrash(this.layout, paths);
+      }, options.signal);
+      this.#writers.get(paths.dir)?.abort();
+      this.#writers.delete(paths.dir);
+      await rm(trash, { recursive: true, force: true });
+      this.wakeUps.wake(paths.dir);
+    });
   }
 
   async info(digest: Digest, options: CallOptions = {}): Promise<BlobInfo> {
@@ -140,7 +140,8 @@ export class FsContentStore implements ContentStore, Follower {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await Promise.all([...this.#writers.values()].map((writer) => writer.close()));
+    await Promise.allSettled(this.#taking);
+    await Promise.all([...this.#unclosed].map((writer) => writer.close()));
     await Promise.all([...this.#readers].map((reader) => reader.close()));
     this.wakeUps.wakeAll();
     this.lock.close();
@@ -159,6 +160,7 @@ export class FsContentStore implements ContentStore, Follower {
   finished(writer: FsWriter): void {
     const { dir } = writer.claim.paths;
     if (this.#writers.get(dir) === writer) this.#writers.delete(dir);
+    this.#unclosed.delete(writer);
   }
 
   /** @internal */
@@ -169,6 +171,32 @@ export class FsContentStore implements ContentStore, Follower {
   /** @internal */
   mustBeOpen(): void {
     if (this.#closed) throw new CodedError("ERR_FAILED_PRECONDITION", `content store ${this.layout.root}: closed`);
+  }
+
+  async #take<T>(call: () => Promise<T>): Promise<T> {
+    const taking = call();
+    this.#taking.add(taking);
+    try {
+      return await taking;
+    } finally {
+      this.#taking.delete(taking);
+    }
+  }
+
+  async #resume(claimed: Claim, options: WriterOptions): Promise<Writer> {
+    const { expected } = options;
+    try {
+      // Once more: the writer before us may have committed between the first look and our claim.
+      await this.#mustBeMissing(expected?.digest, expected?.size);
+      const writer = await FsWriter.resume(this, claimed, options);
+      this.#writers.set(claimed.paths.dir, writer);
+      this.#unclosed.add(writer);
+      return writer;
+    } catch (error) {
+      const stored = hasCode(error, "ERR_ALREADY_EXISTS");
+      await this.lock.run(() => (stored ? removeIngest(claimed.paths) : release(claimed)));
+      throw error;
+    }
   }
 
   #begin(options: CallOptions): void {

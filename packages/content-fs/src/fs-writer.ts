@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync, statSync } from "node:fs";
+import { renameSync, statSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { open } from "node:fs/promises";
 import { dirname } from "node:path";
@@ -13,6 +13,7 @@ import type { Syncer } from "./durability.ts";
 import { orMissing } from "./errno.ts";
 import { blobPath } from "./layout.ts";
 import type { Layout } from "./layout.ts";
+import { makeDirectory } from "./make-directory.ts";
 import { readPieces } from "./open-file.ts";
 import type { StoreLock } from "./store-lock.ts";
 
@@ -26,6 +27,7 @@ export interface WriterHost {
   readonly layout: Layout;
   readonly lock: StoreLock;
   readonly syncer: Syncer;
+  mustBeOpen(): void;
   /** Wakes those who follow the ingest. */
   changed(claim: Claim): void;
   /** The writer has let go of everything. */
@@ -66,6 +68,7 @@ export class FsWriter implements Writer {
       const { mtime } = await file.stat();
       const writer = new FsWriter(host, claim, expected, file, mtime);
       for await (const piece of readPieces(file, hashStep)) {
+        host.mustBeOpen();
         signal?.throwIfAborted();
         writer.#digester.update(piece);
       }
@@ -167,7 +170,7 @@ export class FsWriter implements Writer {
     const outcome = await lock.run(() => {
       this.#mustHold();
       const isNew = orMissing(() => statSync(target))?.size !== this.#digester.size;
-      const madeDirectory = mkdirSync(dirname(target), { recursive: true }) !== undefined;
+      const madeDirectory = makeDirectory(dirname(target));
       if (isNew) renameSync(paths.data, target);
       return { isNew, madeDirectory };
     });

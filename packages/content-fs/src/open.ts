@@ -4,7 +4,7 @@ import type { ContentStore, Follower } from "@varve/content";
 import { isLeftover, moveToTrash } from "./claims.ts";
 import { Syncer } from "./durability.ts";
 import type { Durability } from "./durability.ts";
-import { orMissing } from "./errno.ts";
+import { isErrno, orMissing } from "./errno.ts";
 import { FsContentStore } from "./fs-store.ts";
 import { isIngestName, layoutOf, pathsIn, trashPrefix } from "./layout.ts";
 import type { Layout } from "./layout.ts";
@@ -46,17 +46,30 @@ export async function openContentStore(options: ContentStoreOptions): Promise<Co
   return new FsContentStore(layout, lock, syncer);
 }
 
-/** Removes trash, and ingests that nobody can continue (K01, K02, K08). Ingests are made under the lock, so a half one is dead. */
+/** What is no reason not to open a store: sweeping can wait, reading and removing cannot (F01, F05). */
+const unimportant = ["EROFS", "EACCES", "EPERM", "ENOSPC", "EDQUOT"];
+
+/** Removes trash, and ingests that nobody can continue (K01, K02, K08). */
 async function sweep(layout: Layout, lock: StoreLock): Promise<void> {
   for (const name of await readdir(layout.ingests)) {
-    const path = join(layout.ingests, name);
-    if (name.startsWith(trashPrefix)) {
-      await rm(path, { recursive: true, force: true });
-    } else if (isIngestName(name) && isLeftover(pathsIn(path))) {
-      const trash = await lock.run(() =>
-        isLeftover(pathsIn(path)) ? orMissing(() => moveToTrash(layout, pathsIn(path))) : undefined,
-      );
-      if (trash !== undefined) await rm(trash, { recursive: true, force: true });
+    try {
+      await sweepOne(layout, lock, name);
+    } catch (error) {
+      if (!isErrno(error, ...unimportant)) throw error;
     }
   }
+}
+
+async function sweepOne(layout: Layout, lock: StoreLock, name: string): Promise<void> {
+  const path = join(layout.ingests, name);
+  let trash: string | undefined;
+  if (name.startsWith(trashPrefix)) {
+    trash = path;
+  } else if (isIngestName(name) && isLeftover(pathsIn(path))) {
+    // Looked at again under the lock. Ingests are made under it, so a half one that is seen there is dead.
+    trash = await lock.run(() =>
+      isLeftover(pathsIn(path)) ? orMissing(() => moveToTrash(layout, pathsIn(path))) : undefined,
+    );
+  }
+  if (trash !== undefined) await rm(trash, { recursive: true, force: true });
 }

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync } from "node:fs";
+import { accessSync, closeSync, constants, existsSync, openSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { CodedError } from "@varve/errors";
 import { backoffDelays, sleep } from "@varve/locks";
@@ -59,6 +59,8 @@ export class StoreLock {
     } catch (error) {
       if (this.#database === undefined) database.close();
       if (error instanceof Error && "errcode" in error && error.errcode === busy) return false;
+      // SQLite says no more than that it cannot; the system says why: a read-only file system, a missing permission.
+      accessSync(this.#path, constants.R_OK | constants.W_OK);
       throw error;
     }
   }

@@ -1,7 +1,19 @@
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { setTimeout as sleep } from "node:timers/promises";
 import { readBlob, writeBlob } from "@varve/content";
 import { openContentStore } from "@varve/content-fs";
 import { digestHex, digestOf } from "@varve/digest";
@@ -227,7 +239,130 @@ test.skipIf(!isRoot)("things can be removed from a full disk (needs root to moun
     await store.abort("left");
     await store.delete(digest);
     expect(readdirSync(join(temp.path, "blobs", "sha256"))).toEqual([]);
+    // And the attempt on the full disk has locked nothing.
+    await (await store.writer("new")).close();
   } finally {
     execFileSync("umount", [temp.path]);
   }
+});
+
+// F05
+test.skipIf(!isRoot)(
+  "a store on a read-only file system can be read, and says why not written (needs root to mount)",
+  async () => {
+    await using temp = await tempDir();
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=4m", "varve-test", temp.path]);
+    try {
+      const first = await openContentStore({ root: temp.path });
+      await writeBlob(first, "r", bytes);
+      await first.close();
+      mkdirSync(join(temp.path, "ingest", "a".repeat(64)));
+      execFileSync("mount", ["-o", "remount,ro", temp.path]);
+      await using store = await openContentStore({ root: temp.path });
+      expect(Buffer.from(await readBlob(store, descriptor)).equals(bytes)).toBe(true);
+      await expect(store.writer("new")).rejects.toMatchObject({ code: "EROFS" });
+      await expect(store.delete(digest)).rejects.toMatchObject({ code: "EROFS" });
+    } finally {
+      execFileSync("umount", [temp.path]);
+    }
+  },
+);
+
+test("a store that is closed while writers are being opened leaves no ref held", async () => {
+  await using temp = await tempDir();
+  const first = await openContentStore({ root: temp.path });
+  const left = await first.writer("left");
+  await left.write(bytes);
+  await left.close();
+  const opening = [first.writer("left"), first.writer("new")];
+  const outcomes = Promise.allSettled(opening);
+  await first.close();
+  await outcomes;
+  await using second = await openContentStore({ root: temp.path });
+  for (const ref of ["left", "new"]) {
+    const writer = await second.writer(ref);
+    expect(writer.status().ref).toBe(ref);
+    await writer.close();
+  }
+});
+
+test("a position that is no offset is refused", async () => {
+  await using temp = await tempDir();
+  await using store = await openContentStore({ root: temp.path });
+  await writeBlob(store, "r", bytes);
+  await using reader = await store.open(descriptor);
+  for (const position of [-1, 0.5, Number.NaN]) {
+    await expect(reader.read(new Uint8Array(1), position)).rejects.toMatchObject({ code: "ERR_INVALID_ARGUMENT" });
+  }
+});
+
+test("a claim that fails half way does not lock the ref", async () => {
+  await using temp = await tempDir();
+  await using store = await openContentStore({ root: temp.path });
+  await (await store.writer("r")).close();
+  // In the way of the record, which is written after the claim.
+  const obstacle = join(ingestDir(temp.path, "r"), "status.new");
+  mkdirSync(obstacle);
+  await expect(store.writer("r")).rejects.toMatchObject({ code: "EISDIR" });
+  rmdirSync(obstacle);
+  const writer = await store.writer("r");
+  expect(writer.status().offset).toBe(0);
+  await writer.close();
+});
+
+test("an ingest that a living process is about to end is not swept", async () => {
+  await using temp = await tempDir();
+  await using store = await openContentStore({ root: temp.path });
+  const writer = await store.writer("ending");
+  // As between the two last steps of a commit: the bytes are a blob, the rest is still there.
+  rmSync(join(ingestDir(temp.path, "ending"), "data"));
+  await (await openContentStore({ root: temp.path })).close();
+  expect(existsSync(ingestDir(temp.path, "ending"))).toBe(true);
+  await writer.close();
+  await (await openContentStore({ root: temp.path })).close();
+  expect(existsSync(ingestDir(temp.path, "ending"))).toBe(false);
+});
+
+// U-LCS.8
+test("an ingest that says it belongs to another ref starts over", async () => {
+  await using temp = await tempDir();
+  await using store = await openContentStore({ root: temp.path });
+  const first = await store.writer("mine");
+  await first.write(bytes);
+  await first.close();
+  writeFileSync(join(ingestDir(temp.path, "mine"), "ref"), "another");
+  await expect(store.status("mine")).rejects.toMatchObject({ code: "ERR_NOT_FOUND" });
+  const second = await store.writer("mine");
+  expect(second.status().offset).toBe(0);
+  await second.close();
+});
+
+test("a blob that is stored while its writer waits is found, and no ingest is left", async () => {
+  await using temp = await tempDir();
+  await using store = await openContentStore({ root: temp.path });
+  await (await store.writer("r")).close();
+  const lock = new DatabaseSync(join(temp.path, "ingest", "lock"));
+  lock.exec("BEGIN EXCLUSIVE");
+  const waiting = store.writer("r", { expected: descriptor });
+  const outcome = waiting.catch((error: unknown) => error);
+  await sleep(50);
+  writeFileSync(join(temp.path, "blobs", "sha256", digestHex(digest)), bytes);
+  lock.exec("COMMIT");
+  lock.close();
+  expect(await outcome).toMatchObject({ code: "ERR_ALREADY_EXISTS" });
+  expect(readdirSync(join(temp.path, "ingest"))).toEqual(["lock"]);
+});
+
+test("waiting for the lock of the store ends with the reason of the signal", async () => {
+  await using temp = await tempDir();
+  await using store = await openContentStore({ root: temp.path });
+  await (await store.writer("r")).close();
+  const lock = new DatabaseSync(join(temp.path, "ingest", "lock"));
+  lock.exec("BEGIN EXCLUSIVE");
+  const controller = new AbortController();
+  const waiting = store.writer("r", { signal: controller.signal });
+  const reason = new Error("enough");
+  setTimeout(() => controller.abort(reason), 20);
+  await expect(waiting).rejects.toBe(reason);
+  lock.close();
 });

@@ -61,7 +61,8 @@ export class MemoryIngest {
 
   append(bytes: Uint8Array): void {
     if (bytes.byteLength === 0) return;
-    const copy = bytes.slice();
+    // Not by `slice`: that of a Buffer is no copy.
+    const copy = new Uint8Array(bytes);
     this.tape.chunks.push(copy);
     this.#digester.update(copy);
     this.updatedAt = new Date();

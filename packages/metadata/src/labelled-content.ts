@@ -184,8 +184,8 @@ function labelsIn(session: Session, digest: Digest): Labels {
 
 function save(session: Session, digest: Digest, labels: Labels): void {
   session.run(
-    `INSERT INTO blobs (digest, labels, updated_at) VALUES (?1, ?2, ?3)
-     ON CONFLICT (digest) DO UPDATE SET labels = ?2, updated_at = ?3`,
+    `INSERT INTO blobs (digest, labels, updated_at) VALUES (?, ?, ?)
+     ON CONFLICT (digest) DO UPDATE SET labels = excluded.labels, updated_at = excluded.updated_at`,
     digest,
     JSON.stringify(labels),
     Date.now(),

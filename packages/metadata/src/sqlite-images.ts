@@ -65,13 +65,16 @@ export class SqliteImages implements ImageStore {
     checkImage(image);
     const row = await this.#database.write((session) => {
       const labels = changeLabels(before(session), given);
+      const now = Date.now();
       session.run(
-        `INSERT INTO images (name, target, labels, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?4)
-         ON CONFLICT (name) DO UPDATE SET target = ?2, labels = ?3, updated_at = ?4`,
+        `INSERT INTO images (name, target, labels, created_at, updated_at) VALUES (?, ?, ?, ?, ?)
+         ON CONFLICT (name) DO UPDATE
+         SET target = excluded.target, labels = excluded.labels, updated_at = excluded.updated_at`,
         name,
         JSON.stringify(target),
         JSON.stringify(labels),
-        Date.now(),
+        now,
+        now,
       );
       return find(session, name);
     }, options.signal);

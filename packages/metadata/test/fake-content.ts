@@ -18,7 +18,7 @@ export class FakeContent implements ContentStore {
     return {
       status,
       digest,
-      write: async (chunk) => void chunks.push(chunk.slice()),
+      write: async (chunk) => void chunks.push(new Uint8Array(chunk)),
       truncate: async () => void chunks.splice(0),
       commit: async () => {
         if (this.blobs.has(digest())) throw new CodedError("ERR_ALREADY_EXISTS", `content ${digest()}: already exists`);

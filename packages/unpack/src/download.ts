@@ -25,6 +25,8 @@ export interface Download {
   readonly opened: Promise<string | undefined>;
   /** Resolves when the blob is in the store. */
   readonly done: Promise<void>;
+  /** Whether the blob is in the store by now: `opened` may name an ingest that is no more. */
+  readonly stored: boolean;
 }
 
 export interface DownloadsOptions {
@@ -41,6 +43,7 @@ interface Entry extends Download {
   readonly opening: PromiseWithResolvers<string | undefined>;
   /** How many layers still want it. */
   users: number;
+  stored: boolean;
 }
 
 /** The layers of one image that are being fetched; a digest that occurs twice is fetched once. */
@@ -61,11 +64,14 @@ export class Downloads {
     }
     const stop = new AbortController();
     const opening = Promise.withResolvers<string | undefined>();
-    const pending = { layer, stop, opening, opened: opening.promise, users: 1 };
+    const pending = { layer, stop, opening, opened: opening.promise, users: 1, stored: false };
     const entry: Entry = Object.assign(pending, { done: this.#transfer(pending) });
     this.#entries.set(layer.digest, entry);
     entry.done.then(
-      () => opening.resolve(undefined),
+      () => {
+        entry.stored = true;
+        return opening.resolve(undefined);
+      },
       (error: unknown) => {
         opening.reject(error);
         // One failure ends all (U-UNP.17); one that was stopped from here is not another failure.
@@ -93,7 +99,7 @@ export class Downloads {
     await Promise.allSettled([...this.#entries.values()].map((entry) => entry.done));
   }
 
-  #transfer(entry: Omit<Entry, "done">): Promise<void> {
+  #transfer(entry: Omit<Entry, "done" | "stored">): Promise<void> {
     const { fetch, limiter, locks } = this.#options;
     const signal = AbortSignal.any([this.#options.signal, entry.stop.signal]);
     const transfer = async (): Promise<void> => {

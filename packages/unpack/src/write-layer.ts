@@ -52,7 +52,8 @@ async function fill(
 ): Promise<WrittenLayer | undefined> {
   const { download, follower, signal } = context;
   const ref = following ? await untilAborted(download.opened, signal) : undefined;
-  if (ref !== undefined && follower !== undefined) {
+  // A layer that has waited for its parent may have been stored meanwhile.
+  if (ref !== undefined && follower !== undefined && !download.stored) {
     return writeFollowing(layer, extraction, context, follower.follow(ref, { signal, reuse: true }));
   }
   await untilAborted(download.done, signal);
@@ -78,7 +79,7 @@ async function writeFollowing(
     // The transfer may have begun again, or its bytes may be wrong, which it finds at its end: only verified bytes can
     // be blamed on the image. If the transfer fails, that is the reason.
     await untilAborted(download.done, signal);
-    context.onProgress?.({ type: "retry", descriptor: layer.blob, attempt: 2, error });
+    if (watch.seen) context.onProgress?.({ type: "retry", descriptor: layer.blob, attempt: 2, error });
     return undefined;
   }
 }
@@ -104,10 +105,15 @@ function blamesBytes(error: unknown): boolean {
 /** Notices when a followed ingest goes away under its reader: truncated, aborted, or committed before it was opened. */
 class LossWatch {
   lost = false;
+  /** Whether bytes came before that. */
+  seen = false;
 
   async *over(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
     try {
-      yield* source;
+      for await (const chunk of source) {
+        this.seen = true;
+        yield chunk;
+      }
     } catch (error) {
       this.lost = hasCode(error, "ERR_ABORTED") || hasCode(error, "ERR_NOT_FOUND");
       throw error;

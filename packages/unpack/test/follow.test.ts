@@ -196,6 +196,25 @@ describe.each([
   });
 });
 
+test("a layer that was stored while it waited for its parent is written once, and is no retry", async () => {
+  const harness = new Harness();
+  const image = harness.add(textImage(harness.content, ["+a=1", "+b=2"]));
+  const keys: string[] = [];
+  harness.snapshotter.hooks.prepare = (key) => keys.push(key);
+  const release = harness.hold(layerOf(image, 0));
+  harness.fetches.set(layerOf(image, 1).blob.digest, async (layer, { onIngest }) => {
+    onIngest("an ingest that ends with the transfer");
+    harness.content.put(layer.bytes);
+  });
+  const pulling = harness.pull([image]);
+  await harness.until(() => harness.fetched.length === 2);
+  await harness.settle();
+  release();
+  await pulling;
+  expect(keys).toHaveLength(2);
+  expect(harness.events.map((event) => event.type)).not.toContain("retry");
+});
+
 // D3: what was written first is committed first, however the layers overlap
 test("layers above are written while the lowest still downloads, and are committed after it", async () => {
   const harness = new Harness({ rebase: true });

@@ -74,7 +74,7 @@ export async function putImage(
   return putJson(content, mediaTypes.ociManifest, manifest);
 }
 
-export async function putJson(content: ContentStore, mediaType: string, value: unknown): Promise<Descriptor> {
+async function putJson(content: ContentStore, mediaType: string, value: unknown): Promise<Descriptor> {
   return putBytes(content, mediaType, Buffer.from(JSON.stringify(value)));
 }
 

@@ -102,6 +102,20 @@ export const abortCases: readonly ContentStoreCase[] = [
     },
   },
   {
+    name: "a writer whose ingest was aborted by another instance does not free the ref of the next",
+    needs: ["reopen"],
+    async run({ open }) {
+      const [one, other] = [await open(), await open()];
+      const lost = await one.writer("contested");
+      await lost.write(sample(10).bytes);
+      await other.abort("contested");
+      const next = await other.writer("contested");
+      await lost.close();
+      await rejects(one.writer("contested"), "ERR_UNAVAILABLE");
+      await next.close();
+    },
+  },
+  {
     name: "an aborted signal rejects every call with its own reason",
     needs: [],
     async run({ open }) {

@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import type { ContentStoreCase } from "../case.ts";
 import {
   assertBytes,
+  assertWaits,
+  started,
   collect,
   followable,
   leave,
@@ -19,13 +21,13 @@ export const followCases: readonly ContentStoreCase[] = [
       const store = followable(await open());
       const blob = sample(700_000);
       const writer = await store.writer("followed");
-      const early = collect(store.follow("followed"));
+      const early = started(collect(store.follow("followed")));
       for (let offset = 0; offset < 350_000; offset += 7000) {
         await writer.write(blob.bytes.subarray(offset, offset + 7000));
       }
-      const late = collect(store.follow("followed"));
+      const late = started(collect(store.follow("followed")));
       await writer.write(blob.bytes.subarray(350_000));
-      const atTheEnd = collect(store.follow("followed"));
+      const atTheEnd = started(collect(store.follow("followed")));
       // So that all have begun before the ingest is gone.
       await takeFirst(store.follow("followed"));
       await writer.commit(blob);
@@ -58,7 +60,7 @@ export const followCases: readonly ContentStoreCase[] = [
       const following = store.follow("slow")[Symbol.asyncIterator]();
       for (const seed of [1, 2, 3]) {
         const { bytes } = sample(100, seed);
-        const next = following.next();
+        const next = started(following.next());
         await writer.write(bytes);
         const { value } = await next;
         assertBytes(value ?? new Uint8Array(), bytes);
@@ -76,7 +78,7 @@ export const followCases: readonly ContentStoreCase[] = [
       await leave(store, "owned", blob.bytes);
       const first = await takeFirst(store.follow("owned"));
       first?.fill(0);
-      const again = collect(store.follow("owned"));
+      const again = started(collect(store.follow("owned")));
       await takeFirst(store.follow("owned"));
       const writer = await store.writer("owned");
       await writer.commit(blob);
@@ -101,7 +103,7 @@ export const followCases: readonly ContentStoreCase[] = [
       await leave(store, "dropped", sample(100).bytes);
       const following = store.follow("dropped")[Symbol.asyncIterator]();
       assert.equal((await following.next()).done, false);
-      const next = rejects(following.next(), "ERR_ABORTED");
+      const next = started(rejects(following.next(), "ERR_ABORTED"));
       await store.abort("dropped");
       await next;
     },
@@ -129,14 +131,22 @@ export const followCases: readonly ContentStoreCase[] = [
       const store = followable(await open());
       const blob = sample(300_000);
       const first = await store.writer("handed over");
-      const following = collect(store.follow("handed over"));
+      const following = store.follow("handed over")[Symbol.asyncIterator]();
       await first.write(blob.bytes.subarray(0, 100_000));
-      await takeFirst(store.follow("handed over"));
+      const chunks: Uint8Array[] = [];
+      for (let seen = 0; seen < 100_000; seen += chunks.at(-1)?.byteLength ?? 0) {
+        const { value, done } = await following.next();
+        assert.equal(done, false, "the follower ended while the ingest was written");
+        chunks.push(value ?? new Uint8Array());
+      }
+      const next = started(following.next());
       await first.close();
+      await assertWaits(next, "the follower of a closed writer");
       const second = await store.writer("handed over");
       await second.write(blob.bytes.subarray(100_000));
       await second.commit(blob);
-      assertBytes(await following, blob.bytes);
+      for (let got = await next; got.done !== true; got = await following.next()) chunks.push(got.value);
+      assertBytes(Buffer.concat(chunks), blob.bytes);
     },
   },
   {
@@ -148,8 +158,9 @@ export const followCases: readonly ContentStoreCase[] = [
       await writer.write(sample(100).bytes);
       const following = store.follow("wrong")[Symbol.asyncIterator]();
       assert.equal((await following.next()).done, false);
-      const next = rejects(following.next(), "ERR_ABORTED");
+      const next = started(rejects(following.next(), "ERR_ABORTED"));
       await rejects(writer.commit({ size: 101 }), "ERR_DIGEST_MISMATCH");
+      await assertWaits(next, "the follower of a failed commit");
       await store.abort("wrong");
       await next;
     },
@@ -179,7 +190,7 @@ export const followCases: readonly ContentStoreCase[] = [
       const following = store.follow("waiting", { signal: controller.signal })[Symbol.asyncIterator]();
       await following.next();
       const reason = new Error("enough");
-      const next = rejectsWith(following.next(), reason, "the waiting follower");
+      const next = started(rejectsWith(following.next(), reason, "the waiting follower"));
       controller.abort(reason);
       await next;
     },

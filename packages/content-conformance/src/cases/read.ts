@@ -78,6 +78,20 @@ export const readCases: readonly ContentStoreCase[] = [
     },
   },
   {
+    name: "a stream that may reuse its memory gives the same bytes to who copies at once",
+    needs: [],
+    async run({ open }) {
+      const store = await open();
+      const blob = sample(600_000);
+      await storeBlob(store, blob);
+      await withReader(store, blob, async (reader) => {
+        const copies: Uint8Array[] = [];
+        for await (const chunk of reader.stream({ start: 1, reuse: true })) copies.push(new Uint8Array(chunk));
+        assertBytes(Buffer.concat(copies), blob.bytes.subarray(1));
+      });
+    },
+  },
+  {
     name: "many reads and streams may run at once",
     needs: [],
     async run({ open }) {
