@@ -2,6 +2,8 @@ import { createHash } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { openClient } from "@varve/client";
+import { readBlob } from "@varve/content";
+import { parseManifest } from "@varve/oci";
 import { exec, temporaryDirectory } from "@varve-tools/corpus";
 import { describe, expect, test } from "vitest";
 import { environment, images } from "../src/images-under-test.ts";
@@ -13,11 +15,14 @@ const expectedTrees = new Map<string, Map<string, TreeEntry>>();
 
 describe.skipIf(missing !== undefined)(`real images (privileged${missing === undefined ? "" : `: ${missing}`})`, () => {
   for (const snapshotter of ["overlay", "native"]) {
-    for (const { name, reference, layout } of images) {
+    for (const { name, reference, layout, layerType, manifestType } of images) {
       test(`${name} unpacked by ${snapshotter} is the tree that umoci unpacks, and its programs run`, async () => {
         await using directory = await temporaryDirectory();
         await using client = await openClient({ root: join(directory.path, "store"), snapshotter });
         const result = await client.pull(reference);
+        const target = parseManifest(await readBlob(client.content, result.target));
+        expect(result.target.mediaType).toBe(manifestType);
+        expect(new Set(target.layers.map((layer) => layer.mediaType))).toEqual(new Set([layerType]));
         const mounted = join(directory.path, "mounted");
         await mkdir(mounted);
         await client.mount(reference, mounted);
