@@ -26,6 +26,8 @@ describe.skipIf(missing !== undefined)(`varve serve (privileged${missing === und
     expect(pulled, pulled.stderr).toMatchObject({ status: 0 });
 
     const wanted = await digestOf(layout);
+    const listed = await varve(["images", "ls", "--json", `--root=${join(directory.path, "served")}`]);
+    expect(JSON.parse(listed.stdout).images).toMatchObject([{ name: `${server.host}/team/app:v1` }]);
     expect(await digestOf(back)).toBe(wanted);
     expect(await digestOf(remote, "--tls-verify=false")).toBe(wanted);
     expect(JSON.parse(pulled.stdout).target.digest).toBe(wanted);

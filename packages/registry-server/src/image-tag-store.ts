@@ -5,9 +5,9 @@ import type { TagStore } from "./tag-store.ts";
 export interface ImageTagStoreOptions {
   /**
    * The registry that repositories without one belong to, such as `localhost:5000`: the repository `team/app` then holds
-   * the images `localhost:5000/team/app:…`. Default: none is put in front.
+   * the images `localhost:5000/team/app:…`. A function is asked each time. Default: none is put in front.
    */
-  readonly host?: string | undefined;
+  readonly host?: string | (() => string) | undefined;
 }
 
 /**
@@ -15,8 +15,9 @@ export interface ImageTagStoreOptions {
  * `docker.io/library/debian`, and a pushed tag becomes an image of that name.
  */
 export function createImageTagStore(images: ImageStore, options: ImageTagStoreOptions = {}): TagStore {
-  const prefix = options.host === undefined ? "" : `${options.host}/`;
-  const full = (repository: string): string => (hasHost(repository) ? repository : `${prefix}${repository}`);
+  const { host } = options;
+  const prefixOf = (): string => (host === undefined ? "" : `${typeof host === "string" ? host : host()}/`);
+  const full = (repository: string): string => (hasHost(repository) ? repository : `${prefixOf()}${repository}`);
   return {
     async get(repository, tag) {
       try {
@@ -47,6 +48,7 @@ export function createImageTagStore(images: ImageStore, options: ImageTagStoreOp
     async repositories() {
       const names = new Set<string>();
       for await (const [name] of taggedImages(images)) {
+        const prefix = prefixOf();
         names.add(prefix !== "" && name.startsWith(prefix) ? name.slice(prefix.length) : name);
       }
       return [...names];

@@ -1,14 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
-import type { GlobalOptions } from "./globals.ts";
+import type { CommandRun } from "./command-run.ts";
 import { progressModes } from "./progress/progress-modes.ts";
-
-/** What a command does once its arguments are read. It is loaded when the command is run, so that none pays for another. */
-export interface CommandRun<Own = object> {
-  readonly options: GlobalOptions & Own;
-  /** Aborts the command. */
-  readonly signal: AbortSignal;
-}
 
 /** The command line. `signal` aborts whatever command runs. */
 export function createProgram(signal: AbortSignal): Command {

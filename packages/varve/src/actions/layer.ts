@@ -5,7 +5,7 @@ import { CodedError } from "@varve/errors";
 import { UsageError } from "../exit-code.ts";
 import { formatBytes } from "../format.ts";
 import { printResult } from "../output.ts";
-import type { CommandRun } from "../program.ts";
+import type { CommandRun } from "../command-run.ts";
 
 export async function applyLayerFiles(words: readonly string[], { options, signal }: CommandRun): Promise<void> {
   const directory = words.at(-1);

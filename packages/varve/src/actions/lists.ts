@@ -1,7 +1,7 @@
 import { formatBytes, formatTable } from "../format.ts";
 import { withClient } from "../globals.ts";
 import { printResult } from "../output.ts";
-import type { CommandRun } from "../program.ts";
+import type { CommandRun } from "../command-run.ts";
 
 export async function listImages({ options, signal }: CommandRun): Promise<void> {
   const images = await withClient(options, (client) => Array.fromAsync(client.images.list({ signal })));

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { withClient } from "../globals.ts";
 import { printResult } from "../output.ts";
-import type { CommandRun } from "../program.ts";
+import type { CommandRun } from "../command-run.ts";
 import { checkUsage } from "./check-usage.ts";
 
 export async function mount(

@@ -2,7 +2,7 @@ import type { PullResult } from "@varve/client";
 import { formatBytes, formatDuration } from "../format.ts";
 import { withClient } from "../globals.ts";
 import { printResult } from "../output.ts";
-import type { CommandRun } from "../program.ts";
+import type { CommandRun } from "../command-run.ts";
 import { createProgressView } from "../progress/progress-view.ts";
 import { checkUsage } from "./check-usage.ts";
 

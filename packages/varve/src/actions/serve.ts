@@ -3,7 +3,7 @@ import { createImageTagStore, createRegistryServer } from "@varve/registry-serve
 import { UsageError } from "../exit-code.ts";
 import { withClient } from "../globals.ts";
 import { printNote, printResult } from "../output.ts";
-import type { CommandRun } from "../program.ts";
+import type { CommandRun } from "../command-run.ts";
 
 interface ServeOptions {
   readonly listen: string;
@@ -13,9 +13,11 @@ interface ServeOptions {
 export async function serve({ options, signal }: CommandRun<ServeOptions>): Promise<void> {
   const wanted = parseListen(options.listen);
   await withClient(options, async (client) => {
+    // A pushed image gets the name it was pushed under, and a free port is known only once the server listens.
+    let address = options.listen;
     const server = createRegistryServer({
       content: client.content,
-      tags: createImageTagStore(client.images, { host: options.listen }),
+      tags: createImageTagStore(client.images, { host: () => address }),
       readOnly: options.readOnly,
       onRequest: ({ method, path, status, bytes }) => {
         if (options.progress !== "none") printNote(`${method} ${path} ${status} ${bytes}`);
@@ -23,7 +25,7 @@ export async function serve({ options, signal }: CommandRun<ServeOptions>): Prom
     });
     try {
       const { host, port } = await server.listen(wanted);
-      const address = `${host.includes(":") ? `[${host}]` : host}:${port}`;
+      address = `${host.includes(":") ? `[${host}]` : host}:${port}`;
       await printResult(options.json, { address }, () => [`listening on ${address}`]);
       if (!signal.aborted) await once(signal, "abort");
     } finally {

@@ -3,7 +3,7 @@ import type { SnapshotInfo, Snapshotter, Usage } from "@varve/snapshots";
 import { formatBytes, formatTable } from "../format.ts";
 import { withClient } from "../globals.ts";
 import { printResult } from "../output.ts";
-import type { CommandRun } from "../program.ts";
+import type { CommandRun } from "../command-run.ts";
 
 export async function listSnapshots({ options, signal }: CommandRun): Promise<void> {
   const snapshots = await withClient(options, async (client) =>

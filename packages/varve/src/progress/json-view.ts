@@ -1,7 +1,7 @@
 import type { ProgressEvent } from "@varve/images";
 import type { Descriptor } from "@varve/oci";
 import { printableJson } from "../printable.ts";
-import type { ProgressView, ViewStream } from "./progress-view.ts";
+import type { ProgressView, ViewStream } from "./view.ts";
 
 /** One JSON object a line. `version` counts breaking changes of this form. */
 export function createJsonView(stream: ViewStream): ProgressView {

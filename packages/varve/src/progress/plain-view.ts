@@ -1,7 +1,8 @@
 import { formatBytes, formatDuration, shortDigest } from "../format.ts";
 import { printable } from "../printable.ts";
-import type { ProgressView, ViewStream } from "./progress-view.ts";
 import { PullState } from "./pull-state.ts";
+import { totals } from "./totals.ts";
+import type { ProgressView, ViewStream } from "./view.ts";
 
 const intervalMs = 5000;
 
@@ -31,13 +32,4 @@ export function createPlainView(stream: ViewStream): ProgressView {
     },
     finish: () => undefined,
   };
-}
-
-/** `12.3 MB unpacked / 20.1 MB fetched / 63.3 MB`, all in bytes of the blobs. */
-export function totals(state: PullState): string {
-  const sum = (pick: (layer: (typeof state.layers)[number]) => number): number =>
-    state.layers.reduce((total, layer) => total + pick(layer), 0);
-  const applied = formatBytes(sum((layer) => layer.applied));
-  const fetched = formatBytes(sum((layer) => layer.fetched));
-  return `${applied} unpacked / ${fetched} fetched / ${formatBytes(sum((layer) => layer.size))}`;
 }

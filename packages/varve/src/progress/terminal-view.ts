@@ -1,9 +1,9 @@
 import { formatBytes, formatDuration, shortDigest } from "../format.ts";
 import { printable } from "../printable.ts";
-import { totals } from "./plain-view.ts";
-import type { ProgressView, ViewStream } from "./progress-view.ts";
 import { PullState } from "./pull-state.ts";
 import type { LayerState } from "./pull-state.ts";
+import { totals } from "./totals.ts";
+import type { ProgressView, ViewStream } from "./view.ts";
 
 const frameMs = 100;
 const barWidth = 20;

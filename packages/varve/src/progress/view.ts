@@ -1,0 +1,16 @@
+import type { OnProgress } from "@varve/images";
+
+/** Shows the events of one pull on standard error. */
+export interface ProgressView {
+  readonly onProgress: OnProgress;
+  /** Draws the last state; nothing may be shown after it. */
+  finish(): void;
+}
+
+/** What views need of standard error. */
+export interface ViewStream {
+  readonly isTTY?: boolean | undefined;
+  readonly columns?: number | undefined;
+  readonly rows?: number | undefined;
+  write(text: string): unknown;
+}
