@@ -25,7 +25,9 @@ async function check(): Promise<void> {
   console.log("tarballs installed into an empty project, declarations type-checked");
   for (const node of await installNodes()) {
     const found = await smokeTest(node, consumer, tarballs);
-    console.log(`node ${node.version}: ${found.length === 0 ? "every package loads" : "failed"}`);
+    console.log(
+      `node ${node.version}: ${found.length === 0 ? "every package loads, and an image is pulled" : "failed"}`,
+    );
     problems.push(...found.map((problem) => `node ${node.version}: ${problem}`));
   }
 }

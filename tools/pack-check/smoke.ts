@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { TestNode } from "./nodes.ts";
 import { exportedValues } from "./pack.ts";
 import type { Tarball } from "./pack.ts";
+import { pullSmoke } from "./pull-smoke.ts";
 import { isRunnable, readBlocks } from "../readmes/blocks.ts";
 import { runBlock } from "../readmes/run.ts";
 import { eachLimited, execute } from "../shared/execute.ts";
@@ -41,6 +42,7 @@ export async function smokeTest(
   writeFileSync(join(consumer, "expected.mjs"), `export const expected = ${JSON.stringify(expected)};\n`);
   writeFileSync(join(consumer, "smoke.mjs"), program);
   const problems = [...(await loadPackages(node, consumer)), ...(await runCommands(node, consumer, tarballs))];
+  problems.push(...(await pullSmoke(node, consumer)));
   // The examples start worker threads and open stores, so they show that what is packed also works.
   const examples = await eachLimited(tarballs, 2, (tarball) => runExamples(node, consumer, tarball));
   return [...problems, ...examples.flat()];
