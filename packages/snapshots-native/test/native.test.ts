@@ -305,13 +305,23 @@ test.skipIf(!root)(
     await snapshotter.close();
     console.log(readdirSync(${JSON.stringify(join(base.path, "root"))}).join());
   `;
-    const output = execFileSync(process.execPath, ["--input-type=module", "--eval", script], {
-      cwd: import.meta.dirname,
-      encoding: "utf8",
-      uid: 65_534,
-      gid: 65_534,
-    });
-    expect(output).toBe("below,file\nmetadata.db\n");
+    // The workspace may stand in a directory that only root can enter: it is shown where everybody can.
+    const workspace = join(import.meta.dirname, "../../..");
+    const shown = join(base.path, "workspace");
+    const inShown = (path: string): string => path.replace(workspace, shown);
+    mkdirSync(shown);
+    sys.mount(shown, { source: workspace, flags: sys.MS_BIND });
+    try {
+      const output = execFileSync(inShown(process.execPath), ["--input-type=module", "--eval", script], {
+        cwd: inShown(import.meta.dirname),
+        encoding: "utf8",
+        uid: 65_534,
+        gid: 65_534,
+      });
+      expect(output).toBe("below,file\nmetadata.db\n");
+    } finally {
+      sys.umount2(shown, 0);
+    }
   },
 );
 
