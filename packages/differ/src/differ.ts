@@ -1,6 +1,5 @@
-import { opendir, rm } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
 import type { LowerQuestions, LayerWriterOptions } from "@varve/archive";
 import type { Provider } from "@varve/content";
 import type { ApplyOptions, StagedLayer, StagingApplier } from "@varve/diff";
@@ -117,7 +116,9 @@ class WorkerDiffer implements Differ {
         const redo = await this.#settle(target.root, mounts, applied.questions, form, signal);
         if (!redo) return;
         await emptyDirectory(target.root);
-        // Only bytes that the caller has verified are read here: the blob is in the store before a layer is settled.
+        // The root is no part of what is applied again, and must look as if the layer had been prepared on its parent.
+        await this.#settle(target.root, mounts, onlyTheRoot, form, signal);
+        // The blob is in the store by now: a followed download ends with its commit, and layers are settled after it.
         await this.#applyMounted(layer, mounts, { signal });
       },
     };
@@ -211,8 +212,18 @@ function describe(applied: Applied): Descriptor {
   return { mediaType: mediaTypes.ociLayer, digest: applied.digest, size: applied.size };
 }
 
+const onlyTheRoot: LowerQuestions = {
+  assumed: [],
+  implied: [""],
+  whiteouts: [],
+  opaque: [],
+  links: [],
+  redo: undefined,
+};
+
+/** Names are bytes: as text, one that is not UTF-8 would not be found again. */
 async function emptyDirectory(directory: string): Promise<void> {
-  for await (const entry of await opendir(directory)) {
-    await rm(join(directory, entry.name), { recursive: true, force: true });
+  for (const name of await readdir(directory, { encoding: "buffer" })) {
+    await rm(Buffer.concat([Buffer.from(`${directory}/`), name]), { recursive: true });
   }
 }
