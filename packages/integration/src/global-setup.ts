@@ -36,7 +36,12 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   await mkdir(directory, { recursive: true });
   const corpus = await buildCorpus(directory);
   const registry = await startDockerRegistry();
-  await pushCorpus(corpus, registry.host);
+  try {
+    await pushCorpus(corpus, registry.host);
+  } catch (error) {
+    await registry.close();
+    throw error;
+  }
   project.provide("environment", { registry: registry.host, corpus });
   return async () => {
     await registry.close();

@@ -19,10 +19,9 @@ export async function startTamperingProxy(registry: string): Promise<TamperingPr
     if (accept !== undefined) headers.set("accept", accept);
     // A changed body has no ranges that fit.
     if (range !== undefined && current === undefined) headers.set("range", range);
-    fetch(`http://${registry}${request.url}`, { method: request.method ?? "GET", headers }).then(
-      (answer) => pass(answer, response, current),
-      () => response.destroy(),
-    );
+    fetch(`http://${registry}${request.url}`, { method: request.method ?? "GET", headers })
+      .then((answer) => pass(answer, response, current))
+      .catch(() => response.destroy());
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();

@@ -25,21 +25,25 @@ if (verb !== "pull" || image === undefined) {
 await bench(image, Number(values.runs));
 
 async function bench(asked: string, runs: number): Promise<void> {
-  const missing = await missingPrograms(["curl", "openssl", "jq", "mkfs.ext4", "losetup"]);
-  if (missing.length > 0 || process.geteuid?.() !== 0) throw new Error(`needs root, and ${missing.join(", ")}`);
+  const missing = await missingPrograms(["curl", "openssl", "jq", "mkfs.ext4", "losetup", "/usr/bin/time"]);
+  if (process.geteuid?.() !== 0) throw new Error("bench: needs root, to make a file system for each run");
+  if (missing.length > 0) throw new Error(`bench: not installed: ${missing.join(", ")}`);
   const kept = process.env["VARVE_CORPUS"];
   const directory = await mkdtemp(join(tmpdir(), "varve-bench-"));
   const served = asked.includes("/") ? undefined : await serve(kept ?? join(directory, "corpus"));
   const reference =
     served === undefined ? asked : `${served.host}/${asked.includes(":") ? asked : `${asked}:oci-gzip`}`;
-  const store = await openStore(directory, 8);
   try {
-    const contenders = (await available()).filter(
-      ({ name }) => values.only === undefined || values.only.some((text) => name.includes(text)),
-    );
-    console.log(formatResults(asked, await rounds(contenders, reference, store, runs)));
+    const store = await openStore(directory, 8);
+    try {
+      const contenders = (await available()).filter(
+        ({ name }) => values.only === undefined || values.only.some((text) => name.includes(text)),
+      );
+      console.log(formatResults(asked, await rounds(contenders, reference, store, runs)));
+    } finally {
+      await store.close();
+    }
   } finally {
-    await store.close();
     await served?.close();
     await rm(directory, { recursive: true, force: true });
   }
@@ -49,7 +53,12 @@ async function serve(directory: string) {
   await mkdir(directory, { recursive: true });
   const corpus = await buildCorpus(directory);
   const registry = await startDockerRegistry();
-  await pushCorpus(corpus, registry.host);
+  try {
+    await pushCorpus(corpus, registry.host);
+  } catch (error) {
+    await registry.close();
+    throw error;
+  }
   return registry;
 }
 

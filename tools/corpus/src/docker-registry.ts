@@ -24,12 +24,17 @@ export async function startDockerRegistry(): Promise<DockerRegistry> {
   const child = spawn("docker-registry", ["serve", config], { stdio: ["ignore", output.fd, output.fd] });
   await output.close();
   const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  await answering(host);
   const close = async (): Promise<void> => {
     child.kill();
     await exited;
     await rm(directory, { recursive: true, force: true });
   };
+  try {
+    await answering(host);
+  } catch (error) {
+    await close();
+    throw error;
+  }
   return { host, requests: async () => requestsIn(await readFile(log, "utf8")), close, [Symbol.asyncDispose]: close };
 }
 

@@ -32,13 +32,16 @@ async function demo(): Promise<void> {
     const image = await packImage(content, [await nodeFiles(), await moduleFiles()], ["/usr/local/bin/node"]);
     say(`Pushing ${image.digest} to the embedded registry as ${reference}`);
     const registry = createRegistryResolver();
-    await pushImage(image, {
-      provider: content,
-      pusher: registry.pusher(reference),
-      children: childrenHandler(content),
-      reference: "latest",
-    });
-    await registry.close();
+    try {
+      await pushImage(image, {
+        provider: content,
+        pusher: registry.pusher(reference),
+        children: childrenHandler(content),
+        reference: "latest",
+      });
+    } finally {
+      await registry.close();
+    }
     const client = await openClient({ root: join(directory, "store") });
     try {
       await pullAndRun(client, reference);
