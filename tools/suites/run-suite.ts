@@ -34,6 +34,7 @@ async function runVitest({ name, command: [command, ...args] }: Suite): Promise<
   const hidden = !result.ok && failed === 0 ? 1 : 0;
   if (!result.ok) console.error(`${name}: ${result.status}`);
   return {
+    failures: report.failures,
     passed: report.passed,
     failed: failed + hidden,
     skipped: report.skipped.length - unexpected,

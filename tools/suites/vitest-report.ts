@@ -7,6 +7,8 @@ export interface VitestReport {
   readonly passed: number;
   /** Tests that failed, and files that failed before any test of theirs ran. */
   readonly failed: number;
+  /** `file > title: first line of the message` of each failure. */
+  readonly failures: readonly string[];
   /** `file > title` of each test that did not run. */
   readonly skipped: readonly string[];
 }
@@ -15,24 +17,36 @@ interface RawReport {
   readonly testResults: readonly {
     readonly name: string;
     readonly status: string;
-    readonly assertionResults: readonly { readonly fullName: string; readonly status: string }[];
+    readonly message?: string;
+    readonly assertionResults: readonly {
+      readonly fullName: string;
+      readonly status: string;
+      readonly failureMessages?: readonly string[];
+    }[];
   }[];
 }
 
 /** Reads what vitest's JSON reporter wrote; no file is an empty report, because then vitest itself failed. */
-export function readVitestReport(file: string): VitestReport {
-  if (!existsSync(file)) return { passed: 0, failed: 0, skipped: [] };
-  const raw: RawReport = JSON.parse(readFileSync(file, "utf8"));
+export function readVitestReport(path: string): VitestReport {
+  if (!existsSync(path)) return { passed: 0, failed: 0, failures: [], skipped: [] };
+  const raw: RawReport = JSON.parse(readFileSync(path, "utf8"));
   let passed = 0;
-  let failed = 0;
+  const failures: string[] = [];
   const skipped: string[] = [];
-  for (const { name, status, assertionResults } of raw.testResults) {
-    const failures = assertionResults.filter((test) => test.status === "failed").length;
-    failed += status === "failed" && failures === 0 ? 1 : failures;
+  for (const { name, status, message, assertionResults } of raw.testResults) {
+    const file = relative(root, name);
     for (const test of assertionResults) {
+      const title = `${file} > ${test.fullName}`;
       if (test.status === "passed") passed += 1;
-      else if (test.status !== "failed") skipped.push(`${relative(root, name)} > ${test.fullName}`);
+      else if (test.status === "failed") failures.push(`${title}: ${firstLine(test.failureMessages?.[0])}`);
+      else skipped.push(title);
     }
+    const alone = status === "failed" && !assertionResults.some((test) => test.status === "failed");
+    if (alone) failures.push(`${file}: ${firstLine(message)}`);
   }
-  return { passed, failed, skipped };
+  return { passed, failed: failures.length, failures, skipped };
+}
+
+function firstLine(message: string = ""): string {
+  return message.split("\n", 1)[0] ?? "";
 }
