@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
-import { canFollow, canLabel } from "@varve/content";
-import type { BlobReader, ContentStore, Follower, Labeler, Manager, Provider } from "@varve/content";
+import { canFollow, canLabel, canQuarantine } from "@varve/content";
+import type { BlobReader, ContentStore, Follower, Labeler, Manager, Provider, Quarantiner } from "@varve/content";
 import { digestOf } from "@varve/digest";
 import type { Digest } from "@varve/digest";
 import { hasCode } from "@varve/errors";
@@ -24,6 +24,11 @@ export function sample(size: number, seed: number = 1): Sample {
     bytes[index] = state >>> 24;
   }
   return sampleOf(bytes);
+}
+
+/** As `sample`, for sizes where making so many different bytes would take long: a part of odd length over and over. */
+export function largeSample(size: number, seed: number = 1): Sample {
+  return sampleOf(new Uint8Array(Buffer.alloc(size, sample(65_537, seed).bytes)));
 }
 
 export function sampleOf(bytes: Uint8Array, digest: Digest = digestOf(bytes)): Sample {
@@ -142,5 +147,10 @@ export function followable(opened: ContentStore): ContentStore & Follower {
 
 export function labelable(opened: ContentStore): ContentStore & Labeler {
   if (!canLabel(opened)) assert.fail("the store has no `label`: say so in `lacks`");
+  return opened;
+}
+
+export function quarantining(opened: ContentStore): ContentStore & Quarantiner {
+  if (!canQuarantine(opened)) assert.fail("the store has no `quarantine`: say so in `lacks`");
   return opened;
 }

@@ -1,11 +1,11 @@
 import type { ContentStore } from "@varve/content";
-import type { ContentStoreCase } from "./case.ts";
+import type { ContentStoreCase, OpenOptions } from "./case.ts";
 
 /**
  * Opens a store at a place: a name that is unique to one case, and safe as a file name. A place that is new is empty; one
  * that was opened before is asked for only by cases that need `reopen`.
  */
-export type OpenContentStore = (place: string) => ContentStore | Promise<ContentStore>;
+export type OpenContentStore = (place: string, options: OpenOptions) => ContentStore | Promise<ContentStore>;
 
 /** Runs one case, and closes the stores that it opened. */
 export async function runContentStoreCase(testCase: ContentStoreCase, open: OpenContentStore): Promise<void> {
@@ -13,8 +13,8 @@ export async function runContentStoreCase(testCase: ContentStoreCase, open: Open
   const opened: ContentStore[] = [];
   try {
     await testCase.run({
-      open: async () => {
-        const store = await open(place);
+      open: async (options = {}) => {
+        const store = await open(place, options);
         opened.push(store);
         return store;
       },

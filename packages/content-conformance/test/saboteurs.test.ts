@@ -1,27 +1,38 @@
 import { contentStoreCases, describeContentStore, runContentStoreCase } from "@varve/content-conformance";
 import type { ContentStoreCase, OpenContentStore, TestFunction } from "@varve/content-conformance";
+import { CodedError } from "@varve/errors";
+import { AssertionError } from "node:assert";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it, test } from "vitest";
 import { flaws } from "./flaws.ts";
 import type { Flaw } from "./flaws.ts";
-import { ToyPlace, ToyStore } from "./toy-store.ts";
+import { ToyPlace } from "./toy-place.ts";
+import { ToyStore } from "./toy-store.ts";
 
 function toys(flaw?: Flaw): OpenContentStore {
   const places = new Map<string, ToyPlace>();
-  return (name) => {
+  return (name, options) => {
     const place = places.get(name) ?? new ToyPlace();
     places.set(name, place);
-    return new ToyStore(place, flaw);
+    return new ToyStore(place, flaw, options);
   };
 }
 
-/** Whether the case notices; a broken store may also make it wait for ever. */
-async function catches(testCase: ContentStoreCase, flaw: Flaw): Promise<boolean> {
+/** Broken in a way that makes the case wait for ever, which a test runner's time-out catches. */
+const silent: ReadonlySet<string> = new Set<Flaw>([
+  "follow-from-now",
+  "follow-one-behind",
+  "follow-blind-to-truncation",
+  "follow-ignores-signals",
+]);
+
+/** What comes of the case: a store that is no store at all, because of a slip in the toy, is not what it should catch. */
+async function outcome(testCase: ContentStoreCase, flaw: Flaw): Promise<string> {
   const run = runContentStoreCase(testCase, toys(flaw)).then(
-    () => false,
-    () => true,
+    () => "passes",
+    (error: unknown) => (error instanceof AssertionError || error instanceof CodedError ? "catches" : String(error)),
   );
-  return Promise.race([run, sleep(1000, true, { ref: false })]);
+  return silent.has(flaw) ? Promise.race([run, sleep(300, "waits", { ref: false })]) : run;
 }
 
 describeContentStore("toy", { describe, it, open: toys() });
@@ -40,10 +51,10 @@ test("names of cases are unique, so that each has a place of its own", () => {
 
 describe("a store that is broken is caught:", () => {
   const table = Object.entries(flaws).flatMap(([flaw, names]) => names.map((name) => ({ flaw, name })));
-  it.each(table)("$flaw by '$name'", async ({ flaw, name }) => {
+  it.each(table)("$flaw by '$name'", { timeout: 20_000 }, async ({ flaw, name }) => {
     const testCase = contentStoreCases.find((each) => each.name === name);
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the keys of the table
-    expect(testCase && (await catches(testCase, flaw as Flaw))).toBe(true);
+    expect(testCase && (await outcome(testCase, flaw as Flaw))).toBe(silent.has(flaw) ? "waits" : "catches");
   });
 });
 

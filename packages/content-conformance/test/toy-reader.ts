@@ -2,6 +2,7 @@ import type { BlobReader, ByteRange, CallOptions, StreamOptions } from "@varve/c
 import { CodedError } from "@varve/errors";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Flaw } from "./flaws.ts";
+import type { Blob } from "./toy-place.ts";
 
 export interface ReaderHost {
   readonly flaw: Flaw | undefined;
@@ -10,14 +11,14 @@ export interface ReaderHost {
 
 export class ToyReader implements BlobReader {
   readonly size: number;
-  readonly #bytes: Uint8Array;
+  readonly #blob: Blob;
   readonly #store: ReaderHost;
   #closed = false;
   #cursor = 0;
 
-  constructor(bytes: Uint8Array, store: ReaderHost) {
-    this.size = bytes.byteLength;
-    this.#bytes = bytes;
+  constructor(blob: Blob, store: ReaderHost) {
+    this.size = blob.info.size;
+    this.#blob = blob;
     this.#store = store;
   }
 
@@ -26,8 +27,10 @@ export class ToyReader implements BlobReader {
     this.#store.begin(options);
     if (this.#closed && flaw !== "reads-after-close")
       throw new CodedError("ERR_FAILED_PRECONDITION", "the reader is closed");
+    const isOffset = Number.isSafeInteger(position) && position >= 0;
+    if (!isOffset && flaw !== "takes-any-position") throw new CodedError("ERR_INVALID_ARGUMENT", "no offset");
     const start = flaw === "reads-from-the-start" ? 0 : position;
-    const part = this.#bytes.subarray(start, start + target.byteLength);
+    const part = this.#blob.bytes.subarray(start, start + target.byteLength);
     target.set(part);
     return flaw === "reads-past-the-end" ? target.byteLength : part.byteLength;
   }
@@ -38,9 +41,11 @@ export class ToyReader implements BlobReader {
     const step = 100_000;
     const shared = new Uint8Array(step);
     this.#cursor = start;
-    for (let position = start; position < Math.min(end, this.size); position += step) {
+    const last = (): number =>
+      Math.min(end, flaw === "deleting-cuts-readers" ? this.#blob.bytes.byteLength : this.size);
+    for (let position = start; position < last(); position += step) {
       const at = flaw === "one-cursor" ? this.#cursor : position;
-      const size = Math.min(step, Math.min(end, this.size) - position);
+      const size = Math.min(step, last() - position);
       const lends = flaw === "lends-chunks" || (flaw === "reuses-badly" && range.reuse === true);
       const chunk = lends ? shared : new Uint8Array(size);
       await this.read(chunk.subarray(0, size), at, range);

@@ -1,69 +1,50 @@
+import { blobFilter, ingestFilter } from "@varve/content";
 import type {
   BlobInfo,
   BlobReader,
   CallOptions,
-  CommitOptions,
   ContentStore,
   Expected,
   Follower,
   IngestStatus,
   LabelChanges,
   Labeler,
+  LabelOptions,
+  QuarantinedBlob,
+  Quarantiner,
   StreamOptions,
+  WalkOptions,
   Writer,
   WriterOptions,
 } from "@varve/content";
-import { digestAlgorithm, digestOf } from "@varve/digest";
+import type { OpenOptions } from "@varve/content-conformance";
+import { digestOf } from "@varve/digest";
 import type { Digest } from "@varve/digest";
-import { CodedError } from "@varve/errors";
-import type { ErrorCode } from "@varve/errors";
 import type { Descriptor } from "@varve/oci";
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import type { Flaw } from "./flaws.ts";
+import { fail, mustBeDigest, statusOf, ToyPlace } from "./toy-place.ts";
+import type { Blob, Ingest, Tape } from "./toy-place.ts";
 import { ToyReader } from "./toy-reader.ts";
-
-interface Tape {
-  chunks: Uint8Array[];
-  state: "growing" | "committed" | "dropped";
-}
-
-interface Ingest {
-  readonly ref: string;
-  readonly startedAt: Date;
-  total: number | undefined;
-  expected: Digest | undefined;
-  tape: Tape;
-  holder: ToyWriter | undefined;
-}
-
-interface Blob {
-  info: BlobInfo;
-  readonly bytes: Uint8Array;
-}
-
-/** What stores opened at one place share. */
-export class ToyPlace {
-  readonly blobs: Map<string, Blob> = new Map();
-  readonly ingests: Map<string, Ingest> = new Map();
-  readonly tape: Tape = { chunks: [], state: "growing" };
-}
-
-function fail(code: ErrorCode, message: string): CodedError {
-  return new CodedError(code, message);
-}
+import { ToyWriter } from "./toy-writer.ts";
 
 /** A right content store, in memory and slow, with one switch for each way to be wrong. */
-export class ToyStore implements ContentStore, Follower, Labeler {
+export class ToyStore implements ContentStore, Follower, Labeler, Quarantiner {
   readonly place: ToyPlace;
   readonly flaw: Flaw | undefined;
   readonly writers: Set<ToyWriter> = new Set();
+  readonly #stallMs: number;
   #closed = false;
 
-  constructor(place: ToyPlace, flaw: Flaw | undefined) {
+  constructor(place: ToyPlace, flaw: Flaw | undefined, { stallMs = Infinity }: OpenOptions = {}) {
     this.flaw = flaw;
+    this.#stallMs = stallMs;
     this.place = new ToyPlace();
-    if (flaw !== "blobs-per-instance") Object.assign(this.place, { blobs: place.blobs });
-    if (flaw !== "ingests-per-instance") Object.assign(this.place, { ingests: place.ingests, tape: place.tape });
+    const { blobs, ingests, leftLabels, quarantined, tape } = place;
+    Object.assign(this.place, { leftLabels });
+    if (flaw !== "blobs-per-instance") Object.assign(this.place, { blobs });
+    if (flaw !== "ingests-per-instance") Object.assign(this.place, { ingests, tape });
+    if (flaw !== "quarantine-per-instance") Object.assign(this.place, { quarantined });
   }
 
   begin(options: CallOptions = {}): void {
@@ -71,9 +52,13 @@ export class ToyStore implements ContentStore, Follower, Labeler {
     if (this.flaw !== "ignores-signals") options.signal?.throwIfAborted();
   }
 
-  async open({ digest }: Descriptor, options?: CallOptions): Promise<BlobReader> {
+  async open({ digest, data }: Descriptor, options?: CallOptions): Promise<BlobReader> {
     this.begin(options);
-    return new ToyReader(this.#blob(digest).bytes, this);
+    if (data !== undefined && this.flaw === "trusts-descriptors") {
+      const bytes = Buffer.from(data, "base64");
+      return new ToyReader({ bytes, info: { ...this.#describe(digest, bytes), digest } }, this);
+    }
+    return new ToyReader(this.#blob(digest), this);
   }
 
   async writer(ref: string, options: WriterOptions = {}): Promise<Writer> {
@@ -81,31 +66,34 @@ export class ToyStore implements ContentStore, Follower, Labeler {
     const { expected = {} } = options;
     if (ref === "" && this.flaw !== "takes-an-empty-ref") throw fail("ERR_INVALID_ARGUMENT", "the ref is empty");
     const { digest } = expected;
+    if (digest !== undefined && this.flaw !== "takes-any-digest") mustBeDigest(digest);
     if (digest !== undefined && this.place.blobs.has(digest) && this.flaw !== "writes-what-is-stored") {
       throw fail("ERR_ALREADY_EXISTS", `content ${digest}: already exists`);
     }
     const key = this.#key(ref);
     const old = this.place.ingests.get(key);
-    const mine = old?.holder === undefined || this.writers.has(old.holder);
-    const locked = old?.holder !== undefined && (mine || this.flaw !== "locks-per-instance");
-    if (locked && this.flaw !== "never-locks") throw fail("ERR_UNAVAILABLE", `ingest ${ref}: held`);
-    if (this.flaw === "locks-late") await nextTurn();
+    this.#mustBeFree(ref, old);
+    if (this.flaw === "locks-late" || (old !== undefined && this.flaw === "takes-over-late")) await nextTurn();
     const ingest = this.#ingestFor(key, ref, expected);
     const writer = new ToyWriter(this, ingest, key, expected);
     ingest.holder = writer;
+    ingest.progressAt = performance.now();
     this.writers.add(writer);
     return writer;
   }
 
   async status(ref: string, options?: CallOptions): Promise<IngestStatus> {
     this.begin(options);
-    return this.#statusOf(this.#ingest(ref));
+    return statusOf(this.#ingest(ref));
   }
 
-  async *statuses(options?: CallOptions): AsyncGenerator<IngestStatus> {
+  async *statuses(options: WalkOptions = {}): AsyncGenerator<IngestStatus> {
     this.begin(options);
+    const passes = ingestFilter(this.flaw === "lists-all-ingests" ? [] : options.filters);
     for (const ingest of this.place.ingests.values()) {
-      if (this.flaw !== "lists-idle-ingests" || ingest.holder === undefined) yield this.#statusOf(ingest);
+      const shown = this.flaw !== "lists-idle-ingests" || ingest.holder === undefined;
+      const status = statusOf(ingest);
+      if (shown && passes(status)) yield status;
     }
   }
 
@@ -126,36 +114,77 @@ export class ToyStore implements ContentStore, Follower, Labeler {
     return this.flaw === "tells-no-times" ? { ...info, createdAt: new Date(0) } : info;
   }
 
-  async *walk(options?: CallOptions): AsyncGenerator<BlobInfo> {
-    this.begin(options);
+  async *walk({ filters, signal }: WalkOptions = {}): AsyncGenerator<BlobInfo> {
+    this.begin({ signal });
+    const unread = this.flaw === "reads-filters-late";
+    const passes = blobFilter(unread || this.flaw === "walks-everything" ? [] : filters);
     const infos = Array.from(this.place.blobs.values(), ({ info }) => info);
-    yield* this.flaw === "walks-ten" ? infos.slice(0, 10) : infos;
+    if (this.flaw === "walks-by-index") {
+      for (let index = 0; index < this.place.blobs.size; index += 1)
+        yield* [...this.place.blobs.values()].slice(index, index + 1).map(({ info }) => info);
+      return;
+    }
+    for (const info of this.flaw === "walks-ten" ? infos.slice(0, 10) : infos) {
+      const seen = this.flaw === "filters-without-labels" ? { ...info, labels: {} } : info;
+      if (passes(seen) && (!unread || filters?.[0] !== "")) yield info;
+    }
+    if (unread) blobFilter(filters);
   }
 
   async delete(digest: Digest, options?: CallOptions): Promise<void> {
     this.begin(options);
     if (this.flaw === "deletes-anything" && !this.place.blobs.has(digest)) return;
     const blob = this.#blob(digest);
-    if (this.flaw === "labels-stay") leftLabels.set(digest, blob.info.labels);
+    if (this.flaw === "deletes-late") await nextTurn();
+    if (this.flaw === "labels-stay") this.place.leftLabels.set(digest, blob.info.labels);
+    if (this.flaw === "deleting-cuts-readers") blob.bytes = blob.bytes.subarray(0, 200_000);
     if (this.flaw !== "deletes-nothing") this.place.blobs.delete(digest);
   }
 
-  async label(digest: Digest, changes: LabelChanges, options?: CallOptions): Promise<BlobInfo> {
+  async label(digest: Digest, changes: LabelChanges, options: LabelOptions = {}): Promise<BlobInfo> {
     this.begin(this.flaw === "labels-ignore-signals" ? {} : options);
     if (this.flaw === "labels-anything" && !this.place.blobs.has(digest)) {
-      return { digest, size: 0, createdAt: new Date(), updatedAt: new Date(), labels: {} };
+      return this.#describe(digest, new Uint8Array());
     }
     const blob = this.#blob(digest);
-    const tooLong = Object.entries(changes).some(([key, value]) => Buffer.byteLength(key + (value ?? "")) > 4096);
-    if (tooLong && this.flaw !== "labels-unlimited") throw fail("ERR_INVALID_ARGUMENT", "a label is too long");
-    const labels = new Map(this.flaw === "labels-replace" ? [] : Object.entries(blob.info.labels));
+    if (this.flaw !== "labels-unlimited") mustBeShort(changes);
+    const replaces = this.flaw === "labels-replace" || (options.replace === true && this.flaw !== "labels-merge");
+    const labels = new Map(replaces ? [] : Object.entries(blob.info.labels));
     if (this.flaw === "labels-race") await nextTurn();
     for (const [key, value] of Object.entries(changes)) {
       if (value === undefined) labels.delete(key);
       else if (this.flaw !== "labels-special-names" || key !== "__proto__") labels.set(key, value);
     }
-    blob.info = { ...blob.info, labels: Object.fromEntries(labels) };
+    const updatedAt = this.flaw === "labels-keep-time" ? blob.info.updatedAt : new Date();
+    blob.info = { ...blob.info, labels: Object.fromEntries(labels), updatedAt };
     return blob.info;
+  }
+
+  async quarantine(digest: Digest, options?: CallOptions): Promise<QuarantinedBlob> {
+    this.begin(this.flaw === "quarantine-ignores-signals" ? {} : options);
+    const { flaw } = this;
+    const found = flaw === "quarantines-anything" ? this.place.blobs.get(digest) : this.#blob(digest);
+    if (flaw === "quarantines-late") await nextTurn();
+    const entry = {
+      id: `${digest.slice(-8)}-${this.place.quarantined.size}`,
+      digest,
+      size: found?.bytes.byteLength ?? 0,
+      quarantinedAt: new Date(),
+    };
+    this.place.quarantined.set(flaw === "quarantines-once" ? digest : entry.id, entry);
+    if (flaw !== "quarantines-a-copy") this.place.blobs.delete(digest);
+    if (flaw === "quarantine-cuts-readers" && found !== undefined) found.bytes = new Uint8Array(found.bytes.byteLength);
+    return entry;
+  }
+
+  async *quarantined(options?: CallOptions): AsyncGenerator<QuarantinedBlob> {
+    this.begin(options);
+    yield* Array.from(this.place.quarantined.values());
+  }
+
+  async discard(id: string, options?: CallOptions): Promise<void> {
+    this.begin(options);
+    if (!this.place.quarantined.delete(id)) throw fail("ERR_NOT_FOUND", `quarantined ${id}: not found`);
   }
 
   async *follow(ref: string, options: StreamOptions = {}): AsyncGenerator<Uint8Array> {
@@ -196,17 +225,18 @@ export class ToyStore implements ContentStore, Follower, Labeler {
   }
 
   publish(ingest: Ingest, key: string, digest: Digest, labels: Readonly<Record<string, string>>): void {
+    if (this.flaw !== "commit-takes-any-label") mustBeShort(labels);
     const exists = this.place.blobs.has(digest);
     const keepsIngest = this.flaw === "commit-keeps-ingest" || (exists && this.flaw === "existing-keeps-ingest");
     if (!keepsIngest) this.place.ingests.delete(key);
     ingest.tape.state = exists && this.flaw === "follow-fails-on-existing" ? "dropped" : "committed";
     if (exists && this.flaw === "existing-is-success") return;
-    if (exists) throw fail("ERR_ALREADY_EXISTS", `content ${digest}: already exists`);
+    const code = this.flaw === "existing-is-a-precondition" ? "ERR_FAILED_PRECONDITION" : "ERR_ALREADY_EXISTS";
+    if (exists) throw fail(code, `content ${digest}: already exists`);
     const bytes = Buffer.concat(ingest.tape.chunks);
-    const time = new Date();
     const given = this.flaw === "commit-drops-labels" ? {} : labels;
-    const left = this.flaw === "labels-stay" ? leftLabels.get(digest) : {};
-    const info = { digest, size: bytes.byteLength, createdAt: time, updatedAt: time, labels: { ...left, ...given } };
+    const left = this.flaw === "labels-stay" ? this.place.leftLabels.get(digest) : {};
+    const info = { ...this.#describe(digest, bytes), labels: { ...left, ...given } };
     this.place.blobs.set(digest, { info, bytes: this.flaw === "loses-the-end" ? bytes.subarray(0, -1) : bytes });
   }
 
@@ -219,7 +249,18 @@ export class ToyStore implements ContentStore, Follower, Labeler {
     const fits = size === undefined || (old?.total ?? size) === size || this.flaw === "ignores-other-totals";
     if (old !== undefined && !fits) old.tape.state = "dropped";
     const tape: Tape = this.flaw === "one-tape" ? this.place.tape : { chunks: [], state: "growing" };
-    const fresh: Ingest = { ref, startedAt: new Date(), total: size, expected: digest, tape, holder: undefined };
+    const now = new Date();
+    const fresh: Ingest = {
+      ref,
+      startedAt: now,
+      updatedAt: now,
+      progressAt: 0,
+      commits: false,
+      total: size,
+      expected: digest,
+      tape,
+      holder: undefined,
+    };
     const ingest = old !== undefined && fits ? old : fresh;
     ingest.total = size ?? ingest.total;
     ingest.expected = digest ?? ingest.expected;
@@ -227,10 +268,22 @@ export class ToyStore implements ContentStore, Follower, Labeler {
     return ingest;
   }
 
-  #statusOf(ingest: Ingest): IngestStatus {
-    const { ref, startedAt, total, expected, tape } = ingest;
-    const offset = Buffer.concat(tape.chunks).byteLength;
-    return { ref, offset, total, expected, startedAt, updatedAt: startedAt };
+  /** A holder that makes no progress is replaced. */
+  #mustBeFree(ref: string, old: Ingest | undefined): void {
+    const { flaw } = this;
+    if (old?.holder === undefined || flaw === "never-locks") return;
+    const isMine = this.writers.has(old.holder);
+    if (flaw === "locks-per-instance" && !isMine) return;
+    if (old.commits || performance.now() - old.progressAt < this.#stallMs) {
+      throw fail("ERR_UNAVAILABLE", `ingest ${ref}: held since ${old.startedAt.toISOString()}`);
+    }
+    const spares = flaw === "takeover-spares-writer" || (flaw === "takeover-spares-others" && !isMine);
+    if (!spares) old.holder.lose();
+    if (flaw === "takes-over-afresh") old.tape.chunks = [];
+    if (flaw === "takeover-drops-tape") {
+      old.tape.state = "dropped";
+      old.tape = { chunks: old.tape.chunks, state: "growing" };
+    }
   }
 
   #ingest(ref: string): Ingest {
@@ -240,6 +293,7 @@ export class ToyStore implements ContentStore, Follower, Labeler {
   }
 
   #blob(digest: Digest): Blob {
+    if (this.flaw !== "takes-any-digest") mustBeDigest(digest);
     const blob = this.place.blobs.get(digest) ?? this.#early(digest);
     if (blob === undefined) throw fail("ERR_NOT_FOUND", `content ${digest}: not found`);
     return blob;
@@ -249,111 +303,18 @@ export class ToyStore implements ContentStore, Follower, Labeler {
     if (this.flaw !== "shows-unfinished") return undefined;
     for (const { tape } of this.place.ingests.values()) {
       const bytes = Buffer.concat(tape.chunks);
-      const time = new Date();
-      const info = { digest, size: bytes.byteLength, createdAt: time, updatedAt: time, labels: {} };
-      if (digestOf(bytes) === digest) return { bytes, info };
+      if (digestOf(bytes) === digest) return { bytes, info: this.#describe(digest, bytes) };
     }
     return undefined;
   }
+
+  #describe(digest: Digest, bytes: Uint8Array): BlobInfo {
+    const now = new Date();
+    return { digest, size: bytes.byteLength, createdAt: now, updatedAt: now, labels: {} };
+  }
 }
 
-const leftLabels = new Map<string, Readonly<Record<string, string>>>();
-
-class ToyWriter implements Writer {
-  readonly #store: ToyStore;
-  readonly #ingest: Ingest;
-  readonly #key: string;
-  readonly #expected: Expected;
-  readonly #first: IngestStatus;
-  #state: "open" | "closed" | "lost" = "open";
-
-  constructor(store: ToyStore, ingest: Ingest, key: string, expected: Expected) {
-    this.#store = store;
-    this.#ingest = ingest;
-    this.#key = key;
-    this.#expected = expected;
-    this.#first = this.#now();
-  }
-
-  status(): IngestStatus {
-    return this.#store.flaw === "status-stands-still" ? this.#first : this.#now();
-  }
-
-  digest(): Digest {
-    const { digest } = this.#expected;
-    const one = digest === undefined || this.#store.flaw === "knows-one-algorithm";
-    return this.#digestBy(one ? undefined : digest);
-  }
-
-  async write(chunk: Uint8Array, options: CallOptions = {}): Promise<void> {
-    this.#mustBeOpen();
-    if (this.#store.flaw !== "signals-come-late") this.#store.begin(options);
-    if (chunk.byteLength === 1 && this.#store.flaw === "loses-single-bytes") return;
-    this.#ingest.tape.chunks.push(this.#store.flaw === "keeps-chunks" ? chunk : new Uint8Array(chunk));
-    this.#store.begin(options);
-  }
-
-  async truncate(): Promise<void> {
-    this.#mustBeOpen();
-    if (this.#store.flaw === "truncates-nothing") return;
-    this.#ingest.tape.state = "dropped";
-    this.#ingest.tape = { chunks: [], state: "growing" };
-  }
-
-  async commit(expected: Expected = {}, options: CommitOptions = {}): Promise<Digest> {
-    const { flaw } = this.#store;
-    try {
-      this.#mustBeOpen();
-      this.#store.begin(options);
-      const promised = flaw === "forgets-promises" ? {} : this.#expected;
-      const { digest = promised.digest, size = promised.size } = expected;
-      if (digest === undefined && flaw === "wants-a-digest") throw fail("ERR_INVALID_ARGUMENT", "no digest");
-      const actual = flaw === "never-rehashes" ? this.digest() : this.#digestBy(digest ?? this.#expected.digest);
-      const wrongSize = size !== undefined && size !== this.#now().offset && flaw !== "ignores-sizes";
-      const wrongDigest = digest !== undefined && digest !== actual && flaw !== "ignores-digests";
-      if (wrongSize || wrongDigest) {
-        if (flaw === "follow-ends-on-failure") this.#ingest.tape.state = "committed";
-        throw fail("ERR_DIGEST_MISMATCH", "not what was expected");
-      }
-      this.#store.publish(this.#ingest, this.#key, actual, options.labels ?? {});
-      return actual;
-    } finally {
-      if (flaw !== "commit-leaves-open") await this.close();
-    }
-  }
-
-  lose(): void {
-    if (this.#state === "open") this.#state = "lost";
-  }
-
-  async close(): Promise<void> {
-    const { flaw } = this.#store;
-    const again = this.#state !== "open";
-    if (this.#state === "open") this.#state = "closed";
-    const current = this.#store.place.ingests.get(this.#key);
-    const frees = flaw === "closing-frees-the-next" || (again && flaw === "second-close-frees");
-    if (frees && current !== undefined) current.holder = undefined;
-    if (this.#ingest.holder === this && flaw !== "close-keeps-lock") this.#ingest.holder = undefined;
-    if (flaw === "close-drops-bytes") this.#ingest.tape.chunks = [];
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
-  }
-
-  #now(): IngestStatus {
-    const { ref, startedAt, total, expected, tape } = this.#ingest;
-    const offset = Buffer.concat(tape.chunks).byteLength;
-    return { ref, offset, total, expected, startedAt, updatedAt: new Date() };
-  }
-
-  #digestBy(like: Digest | undefined): Digest {
-    return digestOf(Buffer.concat(this.#ingest.tape.chunks), like === undefined ? "sha256" : digestAlgorithm(like));
-  }
-
-  #mustBeOpen(): void {
-    this.#store.begin();
-    if (this.#state === "lost") throw fail("ERR_ABORTED", "the ingest was aborted");
-    if (this.#state === "closed") throw fail("ERR_FAILED_PRECONDITION", "the writer is closed");
-  }
+function mustBeShort(labels: LabelChanges): void {
+  const tooLong = Object.entries(labels).some(([key, value]) => Buffer.byteLength(key + (value ?? "")) > 4096);
+  if (tooLong) throw fail("ERR_INVALID_ARGUMENT", "a label is too long");
 }

@@ -1,1 +1,2 @@
 export { createMemoryContentStore } from "./memory-store.ts";
+export type { MemoryContentStoreOptions } from "./memory-store.ts";

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { IngestStatus } from "@varve/content";
-import { createDigester, digestAlgorithm } from "@varve/digest";
+import { createDigester, digestAlgorithm, parseDigest } from "@varve/digest";
 import type { Digest, DigestAlgorithm, Digester } from "@varve/digest";
 import { CodedError } from "@varve/errors";
 
@@ -10,14 +10,22 @@ export interface Tape {
   state: "growing" | "committed" | "dropped";
 }
 
+/** One writer's right to an ingest. It is lost when the ingest has another one, or is no longer that of its ref. */
+export interface Hold {
+  readonly since: Date;
+  /** When the writer last did anything, by a clock that nobody sets. */
+  progressAt: number;
+  /** Verifying can take long without being stuck. */
+  commits: boolean;
+}
+
 /** One ingest, whether somebody writes it or not. */
 export class MemoryIngest {
   readonly ref: string;
   readonly startedAt: Date = new Date();
   total: number | undefined;
   expected: Digest | undefined;
-  /** When the present writer took it. */
-  heldSince: Date | undefined;
+  hold: Hold | undefined;
   updatedAt: Date = this.startedAt;
   tape: Tape = { chunks: [], state: "growing" };
   #digester: Digester = createDigester();
@@ -43,20 +51,26 @@ export class MemoryIngest {
 
   /** The digest by the algorithm of `wanted`, of which the bytes are hashed again if it is another (U-LCS.9). */
   async digestAs(wanted: Digest | undefined): Promise<Digest> {
-    const algorithm = wanted === undefined ? this.#algorithm : digestAlgorithm(wanted);
+    const algorithm = wanted === undefined ? this.#algorithm : digestAlgorithm(parseDigest(wanted));
     if (algorithm !== this.#algorithm) await this.useAlgorithm(algorithm);
     return this.digest();
   }
 
   async useAlgorithm(algorithm: DigestAlgorithm): Promise<void> {
     if (algorithm === this.#algorithm) return;
-    const digester = createDigester(algorithm);
-    for (const chunk of this.tape.chunks) {
-      digester.update(chunk);
-      await nextTurn();
+    for (;;) {
+      const { tape } = this;
+      const digester = createDigester(algorithm);
+      // Sees chunks that are added meanwhile too: the present holder may have lost the ingest to one who writes.
+      for (const chunk of tape.chunks) {
+        digester.update(chunk);
+        await nextTurn();
+      }
+      if (tape !== this.tape) continue;
+      this.#algorithm = algorithm;
+      this.#digester = digester;
+      return;
     }
-    this.#algorithm = algorithm;
-    this.#digester = digester;
   }
 
   append(bytes: Uint8Array): void {

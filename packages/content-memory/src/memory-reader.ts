@@ -8,12 +8,14 @@ export class MemoryReader implements BlobReader {
   readonly size: number;
   readonly #digest: Digest;
   readonly #bytes: Uint8Array;
+  readonly #onClose: (reader: MemoryReader) => void;
   #closed = false;
 
-  constructor(digest: Digest, bytes: Uint8Array) {
+  constructor(digest: Digest, bytes: Uint8Array, onClose: (reader: MemoryReader) => void) {
     this.size = bytes.byteLength;
     this.#digest = digest;
     this.#bytes = bytes;
+    this.#onClose = onClose;
   }
 
   async read(target: Uint8Array, position: number, options: CallOptions = {}): Promise<number> {
@@ -40,6 +42,7 @@ export class MemoryReader implements BlobReader {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#onClose(this);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,11 +1,11 @@
 import type { CallOptions, CommitOptions, Expected, IngestStatus, Writer } from "@varve/content";
 import type { Digest } from "@varve/digest";
 import { CodedError } from "@varve/errors";
-import type { MemoryIngest } from "./memory-ingest.ts";
+import type { Hold, MemoryIngest } from "./memory-ingest.ts";
 
 export interface WriterHost {
   /** Whether the ingest is still the one of its ref. */
-  holds(ingest: MemoryIngest): boolean;
+  has(ingest: MemoryIngest): boolean;
   /** Makes the blob visible; false if it is there already. Ends the ingest in any case. */
   publish(ingest: MemoryIngest, digest: Digest, labels: Readonly<Record<string, string>>): boolean;
   finished(writer: MemoryWriter): void;
@@ -14,12 +14,14 @@ export interface WriterHost {
 export class MemoryWriter implements Writer {
   readonly #host: WriterHost;
   readonly #ingest: MemoryIngest;
+  readonly #hold: Hold;
   readonly #expected: Expected;
   #closed = false;
 
-  constructor(host: WriterHost, ingest: MemoryIngest, expected: Expected) {
+  constructor(host: WriterHost, ingest: MemoryIngest, hold: Hold, expected: Expected) {
     this.#host = host;
     this.#ingest = ingest;
+    this.#hold = hold;
     this.#expected = expected;
   }
 
@@ -27,18 +29,20 @@ export class MemoryWriter implements Writer {
     return this.#ingest.status();
   }
 
-  digest(): Digest {
+  async digest(): Promise<Digest> {
     return this.#ingest.digest();
   }
 
   async write(chunk: Uint8Array, options: CallOptions = {}): Promise<void> {
     this.#mustBeOpen();
     options.signal?.throwIfAborted();
+    this.#hold.progressAt = performance.now();
     this.#ingest.append(chunk);
   }
 
   async truncate(): Promise<void> {
     this.#mustBeOpen();
+    this.#hold.progressAt = performance.now();
     this.#ingest.truncate();
   }
 
@@ -46,6 +50,7 @@ export class MemoryWriter implements Writer {
     try {
       this.#mustBeOpen();
       options.signal?.throwIfAborted();
+      this.#hold.commits = true;
       const wanted: Expected = {
         digest: expected.digest ?? this.#expected.digest,
         size: expected.size ?? this.#expected.size,
@@ -64,7 +69,7 @@ export class MemoryWriter implements Writer {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    this.#ingest.heldSince = undefined;
+    if (this.#ingest.hold === this.#hold) this.#ingest.hold = undefined;
     this.#host.finished(this);
   }
 
@@ -87,6 +92,9 @@ export class MemoryWriter implements Writer {
   #mustBeOpen(): void {
     const { ref } = this.#ingest;
     if (this.#closed) throw new CodedError("ERR_FAILED_PRECONDITION", `ingest ${ref}: the writer is closed`);
-    if (!this.#host.holds(this.#ingest)) throw new CodedError("ERR_ABORTED", `ingest ${ref}: aborted`);
+    if (!this.#host.has(this.#ingest)) throw new CodedError("ERR_ABORTED", `ingest ${ref}: aborted`);
+    if (this.#ingest.hold !== this.#hold) {
+      throw new CodedError("ERR_ABORTED", `ingest ${ref}: taken over by another writer after a time without progress`);
+    }
   }
 }

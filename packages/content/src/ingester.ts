@@ -1,5 +1,5 @@
 import type { Digest } from "@varve/digest";
-import type { CallOptions } from "./call-options.ts";
+import type { CallOptions, WalkOptions } from "./call-options.ts";
 
 /** How far one ingest has come. */
 export interface IngestStatus {
@@ -40,7 +40,7 @@ export interface Writer extends AsyncDisposable {
   /** The status when last looked at; `offset` counts every byte handed to `write` so far. */
   status(): IngestStatus;
   /** The digest of the bytes so far, by the algorithm of the expected digest, else sha256. */
-  digest(): Digest;
+  digest(): Promise<Digest>;
   /** Appends. Resolves when the bytes can be followed, not when they are on disk. `chunk` may be reused then. */
   write(chunk: Uint8Array, options?: CallOptions): Promise<void>;
   /** Drops all bytes, so that writing starts again at 0. Followers fail with ERR_ABORTED. */
@@ -50,6 +50,8 @@ export interface Writer extends AsyncDisposable {
    *
    * @throws ERR_DIGEST_MISMATCH size or digest is not as expected; the ingest and its bytes stay
    * @throws ERR_ALREADY_EXISTS the blob is in the store; the ingest is removed
+   * @throws ERR_ABORTED the ingest was aborted, or taken over by another writer
+   * @throws ERR_INVALID_ARGUMENT a label is too long; the ingest and its bytes stay
    */
   commit(expected?: Expected, options?: CommitOptions): Promise<Digest>;
   /** Gives up the lock and keeps the bytes, so that a later writer of this ref continues there. Closing twice is allowed. */
@@ -60,9 +62,11 @@ export interface Writer extends AsyncDisposable {
 export interface Ingester {
   /**
    * Starts, or continues, the ingest named `ref`. Only one writer at a time has a ref, over all processes;
-   * the lock of a process that died is free at once.
+   * the lock of a process that died is free at once. A store can have a time after which a writer that lives and makes no
+   * progress can be replaced: the next one continues with its bytes, and its own next call fails with ERR_ABORTED (D9).
    *
-   * @throws ERR_INVALID_ARGUMENT `ref` is empty
+   * @throws ERR_INVALID_ARGUMENT `ref` is empty, or the expected digest is malformed
+   * @throws ERR_NOT_IMPLEMENTED the algorithm of the expected digest is unknown
    * @throws ERR_ALREADY_EXISTS the expected digest is in the store
    * @throws ERR_UNAVAILABLE another writer holds `ref`: try again, see `openWriter`
    */
@@ -73,8 +77,8 @@ export interface Ingester {
 export interface IngestManager {
   /** @throws ERR_NOT_FOUND no such ingest */
   status(ref: string, options?: CallOptions): Promise<IngestStatus>;
-  /** All ingests, in no particular order. */
-  statuses(options?: CallOptions): AsyncIterable<IngestStatus>;
+  /** All ingests, in no particular order. Filters know the field `ref` (U-LCS.15). */
+  statuses(options?: WalkOptions): AsyncIterable<IngestStatus>;
   /**
    * Drops an ingest and its bytes. A writer that holds it fails at its next call.
    *

@@ -18,3 +18,12 @@ export const labelUncompressed = "containerd.io/uncompressed";
 
 /** On a blob, with the host of a registry after it: the repositories there that have the blob, with commas between. */
 export const labelDistributionSourcePrefix = "containerd.io/distribution.source.";
+
+/** What every reference that keeps something begins with. The kind of what is kept follows: `content`, `image`, `snapshot.<name>` (U-GC). */
+export const labelGcRefPrefix = "containerd.io/gc.ref.";
+
+/** Begins a back reference: the object with this label is kept as long as the one that the value names (U-GC). */
+export const labelGcBackRefPrefix = "containerd.io/gc.bref.";
+
+/** Begins a condition of a reference: it counts only while the condition holds (U-GC). */
+export const labelGcConditionPrefix = "containerd.io/gc.cond.";

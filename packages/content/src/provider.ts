@@ -23,6 +23,7 @@ export interface BlobReader extends AsyncDisposable {
   /**
    * Fills `target` from `position` and says how many bytes it got: fewer than asked for only at the end of the blob.
    *
+   * @throws ERR_INVALID_ARGUMENT `position` is no whole number from 0 on
    * @throws ERR_DATA_LOSS the stored blob is shorter than it should be
    */
   read(target: Uint8Array, position: number, options?: CallOptions): Promise<number>;

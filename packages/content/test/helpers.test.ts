@@ -1,109 +1,10 @@
-import { copyBlob, openWriter, readBlob, writeBlob, blobExists } from "@varve/content";
-import type { BlobInfo, BlobReader, Expected, Ingester, IngestStatus, Manager, Provider, Writer } from "@varve/content";
-import { digestOf, parseDigest } from "@varve/digest";
+import { blobExists, copyBlob, openWriter, readBlob, writeBlob } from "@varve/content";
+import type { BlobInfo, Manager } from "@varve/content";
+import { parseDigest } from "@varve/digest";
 import type { Digest } from "@varve/digest";
 import { CodedError } from "@varve/errors";
-import type { Descriptor } from "@varve/oci";
 import { expect, test } from "vitest";
-
-const bytes = new TextEncoder().encode("some bytes of a blob");
-const digest = digestOf(bytes);
-const size = bytes.byteLength;
-const descriptor: Descriptor = { mediaType: "text/plain", digest, size };
-
-/** Serves one blob, and counts how often it is opened. */
-class FakeProvider implements Provider {
-  opened = 0;
-  closed = 0;
-  readonly #bytes: Uint8Array;
-
-  constructor(content: Uint8Array = bytes) {
-    this.#bytes = content;
-  }
-
-  async open(): Promise<BlobReader> {
-    this.opened += 1;
-    const content = this.#bytes;
-    const close = async (): Promise<void> => {
-      this.closed += 1;
-    };
-    return {
-      size: content.byteLength,
-      read: async (target, position) => {
-        const part = content.subarray(position, position + target.byteLength);
-        target.set(part);
-        return part.byteLength;
-      },
-      stream: () => {
-        throw new Error("not used");
-      },
-      close,
-      [Symbol.asyncDispose]: close,
-    };
-  }
-}
-
-/** Keeps what is written; a commit fails with `refusal` if there is one. */
-class FakeWriter implements Writer {
-  written: number[];
-  truncated = 0;
-  closed = 0;
-  committed: Expected | undefined;
-  labels: Readonly<Record<string, string>> | undefined;
-  readonly #refusal: Error | undefined;
-
-  constructor(start: Uint8Array = new Uint8Array(), refusal?: Error) {
-    this.written = [...start];
-    this.#refusal = refusal;
-  }
-
-  status(): IngestStatus {
-    return { ref: "fake", offset: this.written.length, startedAt: new Date(0), updatedAt: new Date(0) };
-  }
-
-  digest(): Digest {
-    return digestOf(Uint8Array.from(this.written));
-  }
-
-  async write(chunk: Uint8Array): Promise<void> {
-    this.written.push(...chunk);
-  }
-
-  async truncate(): Promise<void> {
-    this.truncated += 1;
-    this.written = [];
-  }
-
-  async commit(
-    expected?: Expected,
-    options?: { labels?: Readonly<Record<string, string>> | undefined },
-  ): Promise<Digest> {
-    this.committed = expected;
-    this.labels = options?.labels;
-    if (this.#refusal !== undefined) throw this.#refusal;
-    return this.digest();
-  }
-
-  async close(): Promise<void> {
-    this.closed += 1;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
-  }
-}
-
-function ingester(...outcomes: readonly (Writer | Error)[]): Ingester & { calls: number } {
-  return {
-    calls: 0,
-    async writer(): Promise<Writer> {
-      const outcome = outcomes[Math.min(this.calls, outcomes.length - 1)];
-      this.calls += 1;
-      if (outcome instanceof Error || outcome === undefined) throw outcome ?? new Error("no outcome");
-      return outcome;
-    },
-  };
-}
+import { bytes, descriptor, digest, FakeProvider, FakeWriter, ingester, size } from "./fakes.ts";
 
 async function* from(...chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
   for (const chunk of chunks) yield await Promise.resolve(chunk);
@@ -347,4 +248,79 @@ test("an empty blob can be stored", async () => {
   expect(await writeBlob(ingester(new FakeWriter()), "r", new Uint8Array())).toBe(
     parseDigest("sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"),
   );
+});
+
+// C-CH.3
+test("a function is asked for what is missing", async () => {
+  const offsets: number[] = [];
+  const source = (offset: number): AsyncIterable<Uint8Array> => {
+    offsets.push(offset);
+    return from(bytes.subarray(offset));
+  };
+  expect(await writeBlob(ingester(new FakeWriter(bytes.subarray(0, 5))), "r", source)).toBe(digest);
+  expect(offsets).toEqual([5]);
+});
+
+// C-CH.5, C-CH.7
+test("an ingest that is taken away is begun again", async () => {
+  const lost = new CodedError("ERR_ABORTED", "ingest r: taken over");
+  const collected = new CodedError("ERR_UNAVAILABLE", "content x: was collected while it was committed");
+  const writers = [new FakeWriter(undefined, lost), new FakeWriter(undefined, collected), new FakeWriter()] as const;
+  expect(await writeBlob(ingester(...writers), "r", bytes, { expected: { digest, size } })).toBe(digest);
+  expect(writers[2].committed).toEqual({ digest, size });
+  expect(writers.map(({ closed }) => closed > 0)).toEqual([true, true, true]);
+});
+
+// C-CH.6
+test("an ingest that is taken away again and again is given up", async () => {
+  const lost = new CodedError("ERR_ABORTED", "ingest r: taken over");
+  const store = ingester(new FakeWriter(undefined, lost));
+  await expect(writeBlob(store, "r", () => from(bytes))).rejects.toBe(lost);
+  expect(store.calls).toBe(3);
+});
+
+test("a stream cannot be begun again", async () => {
+  const lost = new CodedError("ERR_ABORTED", "ingest r: taken over");
+  const store = ingester(new FakeWriter(undefined, lost));
+  await expect(writeBlob(store, "r", from(bytes))).rejects.toBe(lost);
+  expect(store.calls).toBe(1);
+});
+
+test("when a writer fails half way its bytes stay, and the next goes on there", async () => {
+  class FullWriter extends FakeWriter {
+    override async write(chunk: Uint8Array): Promise<void> {
+      if (this.written.length > 6) throw reason;
+      await super.write(chunk);
+    }
+
+    override async close(): Promise<void> {
+      await super.close();
+      if (this.closed === 1) throw new Error("and closing fails too");
+    }
+  }
+  const full = new FullWriter();
+  await expect(writeBlob(ingester(full), "r", inTwoChunks)).rejects.toBe(reason);
+  expect(full.committed).toBeUndefined();
+  expect(full.truncated).toBe(0);
+  expect(full.closed).toBeGreaterThan(0);
+  const next = new FakeWriter(Uint8Array.from(full.written));
+  const offsets: number[] = [];
+  const source = (offset: number): AsyncIterable<Uint8Array> => {
+    offsets.push(offset);
+    return from(bytes.subarray(offset));
+  };
+  expect(await writeBlob(ingester(next), "r", source)).toBe(digest);
+  expect(offsets).toEqual([7]);
+});
+
+test("a source that fails keeps what it gave", async () => {
+  const writer = new FakeWriter();
+  const source = async function* (): AsyncGenerator<Uint8Array> {
+    yield await Promise.resolve(bytes.subarray(0, 5));
+    throw reason;
+  };
+  await expect(writeBlob(ingester(writer), "r", source)).rejects.toBe(reason);
+  expect(writer.written).toHaveLength(5);
+  expect(writer.committed).toBeUndefined();
+  expect(writer.closed).toBeGreaterThan(0);
 });

@@ -7,7 +7,15 @@ export type { DispatchOptions, HandlerLimiter } from "./dispatch.ts";
 export { filterPlatforms, limitManifests } from "./filters.ts";
 export type { LimitManifestsOptions } from "./filters.ts";
 export type { Handler, HandlerContext } from "./handler.ts";
-export type { ImageInput, ImageRecord, ImageStore } from "./image-store.ts";
+export type {
+  DeleteImageOptions,
+  ImageChanges,
+  ImageInput,
+  ImageRecord,
+  ImageStore,
+  UpdateImageOptions,
+} from "./image-store.ts";
+export { imageFilter } from "./image-filter.ts";
 export { manifestFor } from "./manifest-for.ts";
 export type { ImageManifest } from "./manifest-for.ts";
 export type { OnProgress, ProgressEvent } from "./progress.ts";

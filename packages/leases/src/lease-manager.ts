@@ -3,6 +3,15 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface ListOptions extends CallOptions {
+  /**
+   * Lists what at least one of these lets through, in containerd's filter language (`@varve/filters`).
+   *
+   * @throws ERR_INVALID_ARGUMENT a filter cannot be read; before the first element
+   */
+  readonly filters?: readonly string[] | undefined;
+}
+
 /** Keeps its resources from being collected, until it is deleted or has expired. */
 export interface Lease {
   readonly id: string;
@@ -30,7 +39,8 @@ export interface LeaseManager {
   create(options?: CreateLeaseOptions): Promise<Lease>;
   /** @throws ERR_NOT_FOUND no such lease */
   delete(id: string, options?: CallOptions): Promise<void>;
-  list(options?: CallOptions): AsyncIterable<Lease>;
+  /** All leases, expired ones too, by id. Filters know the fields `id` and `labels.<name>`. */
+  list(options?: ListOptions): AsyncIterable<Lease>;
   /** Adding what the lease holds already is no error. @throws ERR_NOT_FOUND no such lease */
   add(id: string, resource: LeaseResource, options?: CallOptions): Promise<void>;
   /** Removing what the lease does not hold is no error. @throws ERR_NOT_FOUND no such lease */

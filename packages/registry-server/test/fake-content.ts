@@ -84,7 +84,7 @@ function writerOf(
 ): Writer {
   return {
     status: () => statusOf(ref, chunks),
-    digest: () => chunks.reduce((digester, chunk) => digester.update(chunk), createDigester()).digest(),
+    digest: async () => chunks.reduce((digester, chunk) => digester.update(chunk), createDigester()).digest(),
     write: async (chunk) => void chunks.push(Buffer.from(chunk)),
     truncate: async () => void chunks.splice(0),
     async commit(expected: Expected = {}, options: CommitOptions = {}) {

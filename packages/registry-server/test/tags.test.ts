@@ -23,6 +23,7 @@ function fakeImages(): ImageStore & { readonly names: () => string[] } {
       yield* records.values();
     },
     create: put,
+    update: (name) => Promise.reject(notFound(name)),
     put,
     async delete(name) {
       if (!records.delete(name)) throw notFound(name);

@@ -17,12 +17,15 @@ export interface FetchBlobOptions extends CallOptions {
   readonly onIngest?: ((ref: string) => void) | undefined;
 }
 
+/** How often an ingest may be lost to others. */
+const attempts = 3;
+
 /** How a blob got into the store: by this call, or before or beside it. */
 export type FetchBlobResult = "fetched" | "exists";
 
 /**
  * Brings one blob into the store. Waits while somebody else fetches it, goes on where an earlier attempt broke off, and
- * uses data that the descriptor carries. Bytes with a wrong digest are fetched once more from the first one on; if they
+ * uses data that the descriptor carries. An ingest that is taken over or dropped by others is opened again, twice at most. Bytes with a wrong digest are fetched once more from the first one on; if they
  * are wrong again, nothing of them stays. After any other failure the bytes stay for the next attempt.
  *
  * An abort rejects with the signal's reason, also while waiting for the ref.
@@ -33,8 +36,21 @@ export type FetchBlobResult = "fetched" | "exists";
  * @throws what the fetcher and the store throw
  */
 export async function fetchBlob(descriptor: Descriptor, options: FetchBlobOptions): Promise<FetchBlobResult> {
-  const { content, onProgress, signal } = options;
   mustBeFetchable(descriptor);
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await fetchOnce(descriptor, options);
+    } catch (error) {
+      // Somebody took the ingest over or dropped it, which says nothing about the blob: whoever has it now is waited for.
+      const lost = hasCode(error, "ERR_ABORTED") && options.signal?.aborted !== true;
+      if (!lost || attempt === attempts) throw error;
+      options.onProgress?.({ type: "retry", descriptor, attempt, error });
+    }
+  }
+}
+
+async function fetchOnce(descriptor: Descriptor, options: FetchBlobOptions): Promise<FetchBlobResult> {
+  const { content, onProgress, signal } = options;
   const writer = await writerFor(descriptor, options);
   if (writer === undefined) {
     onProgress?.({ type: "exists", descriptor, what: "blob" });
@@ -105,7 +121,7 @@ async function transfer(writer: Writer, descriptor: Descriptor, options: FetchBl
   const { onProgress, signal } = options;
   const { digest, size } = descriptor;
   const { offset } = writer.status();
-  if (offset === size) mustMatch(writer, descriptor);
+  if (offset === size) await mustMatch(writer, descriptor);
   else if (offset > 0 && offset < size) onProgress?.({ type: "resumed", descriptor, bytes: offset });
   const onBytes = byteProgress(descriptor, onProgress);
   const source = (from: number): AsyncIterable<Uint8Array> => checked(writer, from, descriptor, options);
@@ -122,12 +138,12 @@ async function* checked(
   if (inline !== undefined) yield inline.subarray(offset);
   else yield* options.fetcher.fetch(descriptor, { offset, signal: options.signal });
   // All that was yielded is written by now. Judged before the commit, which would close the writer whatever comes of it.
-  mustMatch(writer, descriptor);
+  await mustMatch(writer, descriptor);
 }
 
-function mustMatch(writer: Writer, descriptor: Descriptor): void {
+async function mustMatch(writer: Writer, descriptor: Descriptor): Promise<void> {
   const { offset } = writer.status();
-  const actual = writer.digest();
+  const actual = await writer.digest();
   if (offset < descriptor.size || actual === descriptor.digest) return;
   const text = `content ${descriptor.digest}: the ${offset} bytes received have the digest ${actual}`;
   throw new CodedError("ERR_DIGEST_MISMATCH", text);

@@ -20,6 +20,9 @@ export class FakeContent implements Provider, Ingester, IngestManager, Manager, 
   /** Called at the start of each `writer`. */
   onWriter: (ref: string) => void = () => undefined;
 
+  /** Called at the start of each `write`. */
+  onWrite: (ref: string) => void = () => undefined;
+
   add(bytes: Uint8Array): Digest {
     const digest = digestOf(bytes);
     this.blobs.set(digest, Buffer.from(bytes));
@@ -114,10 +117,12 @@ export class FakeContent implements Provider, Ingester, IngestManager, Manager, 
     const algorithm = wanted === undefined ? "sha256" : digestAlgorithm(wanted);
     return {
       status: () => statusOf(ref, ingest),
-      digest: () => createDigester(algorithm).update(ingest.bytes).digest(),
+      digest: async () => createDigester(algorithm).update(ingest.bytes).digest(),
       write: async (chunk, { signal } = {}) => {
         mustBeOpen();
         signal?.throwIfAborted();
+        this.onWrite(ref);
+        if (ingest.aborted) throw new CodedError("ERR_ABORTED", `ingest ${ref}: taken over`);
         ingest.bytes = Buffer.concat([ingest.bytes, chunk]);
       },
       truncate: async () => {

@@ -127,6 +127,31 @@ describe("a ref that somebody holds", () => {
     expect(fetcher.offsets).toEqual([]);
   });
 
+  // D9, G-3
+  test("and loses it to another is waited for in turn", async () => {
+    const content = new FakeContent();
+    let lost = 0;
+    content.onWrite = () => {
+      if (lost++ > 0) return;
+      void content.abort(ref);
+      content.onWriter = () => void content.add(bytes);
+    };
+    const { types, onProgress } = collect();
+    expect(await fetchBlob(descriptor, { content, fetcher: fakeFetcher({ bytes }), onProgress })).toBe("exists");
+    expect(types()).toContain("retry");
+    expect(content.openWriters).toBe(0);
+  });
+
+  test("that is dropped again and again is given up after three attempts", async () => {
+    const content = new FakeContent();
+    let writers = 0;
+    content.onWriter = () => void (writers += 1);
+    content.onWrite = () => void content.abort(ref);
+    const fetching = fetchBlob(descriptor, { content, fetcher: fakeFetcher({ bytes }) });
+    await expect(fetching).rejects.toMatchObject({ code: "ERR_ABORTED" });
+    expect([writers, content.openWriters]).toEqual([3, 0]);
+  });
+
   // D2
   test("is named as soon as its ingest can be followed, while waiting too", async () => {
     const content = new FakeContent();
@@ -233,7 +258,7 @@ describe("a transfer that fails", () => {
     const slow = {
       async *fetch() {
         yield bytes.subarray(0, 4);
-        await new Promise((resolve) => setTimeout(resolve, 20));
+        await new Promise((resolve) => stop.signal.addEventListener("abort", resolve, { once: true }));
         yield bytes.subarray(4);
       },
     };

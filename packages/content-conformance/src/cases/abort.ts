@@ -5,6 +5,7 @@ import { assertStored, leave, list, rejects, rejectsWith, sample, store as store
 export const abortCases: readonly ContentStoreCase[] = [
   {
     name: "what is no ingest is not found",
+    rows: ["U-LCS.14"],
     needs: [],
     async run({ open }) {
       const store = await open();
@@ -14,6 +15,7 @@ export const abortCases: readonly ContentStoreCase[] = [
   },
   {
     name: "all ingests are listed, those being written too",
+    rows: ["C-LCS.3", "U-CS.3", "U-LCS.15"],
     needs: [],
     async run({ open }) {
       const store = await open();
@@ -30,8 +32,8 @@ export const abortCases: readonly ContentStoreCase[] = [
     },
   },
   {
-    // U-LCS.14
     name: "aborting an ingest drops its bytes",
+    rows: ["U-LCS.14"],
     needs: [],
     async run({ open }) {
       const store = await open();
@@ -51,6 +53,7 @@ export const abortCases: readonly ContentStoreCase[] = [
   },
   {
     name: "aborting under a writer makes its next call fail and frees the ref",
+    rows: ["U-LCS.14", "D9"],
     needs: [],
     async run({ open }) {
       const store = await open();
@@ -71,6 +74,7 @@ export const abortCases: readonly ContentStoreCase[] = [
   },
   {
     name: "a writer whose ingest was aborted cannot commit",
+    rows: ["U-LCS.14"],
     needs: [],
     async run({ open }) {
       const store = await open();
@@ -89,6 +93,7 @@ export const abortCases: readonly ContentStoreCase[] = [
   },
   {
     name: "another instance can abort an ingest under its writer",
+    rows: ["U-LCS.14", "D9"],
     needs: ["reopen"],
     async run({ open }) {
       const [one, other] = [await open(), await open()];
@@ -103,6 +108,7 @@ export const abortCases: readonly ContentStoreCase[] = [
   },
   {
     name: "a writer whose ingest was aborted by another instance does not free the ref of the next",
+    rows: ["D9"],
     needs: ["reopen"],
     async run({ open }) {
       const [one, other] = [await open(), await open()];
@@ -117,6 +123,7 @@ export const abortCases: readonly ContentStoreCase[] = [
   },
   {
     name: "an aborted signal rejects every call with its own reason",
+    rows: ["D13"],
     needs: [],
     async run({ open }) {
       const store = await open();
@@ -147,6 +154,7 @@ export const abortCases: readonly ContentStoreCase[] = [
   },
   {
     name: "what an aborted signal stopped can be done again",
+    rows: ["D13", "C05"],
     needs: [],
     async run({ open }) {
       const store = await open();

@@ -8,6 +8,7 @@ import { assertMissing, assertStored, leave, list, rejects, sample, store as sto
 export const commitCases: readonly ContentStoreCase[] = [
   {
     name: "a commit that expects nothing names the bytes by sha256",
+    rows: ["U-CS.4"],
     needs: [],
     async run({ open }) {
       const store = await open();
@@ -19,19 +20,20 @@ export const commitCases: readonly ContentStoreCase[] = [
     },
   },
   {
-    // C-CS.12, U-LCS.11
     name: "a commit of another size fails and keeps the bytes",
+    rows: ["C-CS.12", "U-LCS.11"],
     needs: [],
     run: (context) => failedCommit(context, (good) => ({ digest: good.digest, size: 5001 })),
   },
   {
-    // C-CS.12, U-LCS.11
     name: "a commit of another digest fails and keeps the bytes",
+    rows: ["C-CS.12", "U-LCS.11"],
     needs: [],
     run: (context) => failedCommit(context, () => ({ digest: digestOf("something else"), size: 5000 })),
   },
   {
     name: "a commit is held against what the writer was opened with",
+    rows: ["U-CS.4"],
     needs: [],
     async run({ open }) {
       const store = await open();
@@ -46,8 +48,8 @@ export const commitCases: readonly ContentStoreCase[] = [
     },
   },
   {
-    // C-CS.3, U-CS.4
     name: "committing what is stored says so and ends the ingest",
+    rows: ["C-CS.3", "C-CS.12", "C-LCS.3", "U-CS.4"],
     needs: [],
     async run({ open }) {
       const store = await open();
@@ -63,6 +65,7 @@ export const commitCases: readonly ContentStoreCase[] = [
   },
   {
     name: "of many commits of one blob at once exactly one succeeds",
+    rows: ["C-CS.3", "D10"],
     needs: [],
     async run({ open }) {
       const store = await open();
@@ -83,8 +86,8 @@ export const commitCases: readonly ContentStoreCase[] = [
     },
   },
   {
-    // U-CS.4
     name: "a commit closes the writer whatever comes of it",
+    rows: ["C-CS.12", "U-CS.4"],
     needs: [],
     async run({ open }) {
       const store = await open();
@@ -104,6 +107,7 @@ export const commitCases: readonly ContentStoreCase[] = [
   },
   {
     name: "a committed ingest is gone and its ref is free",
+    rows: ["C-LCS.3", "U-LCS.10"],
     needs: [],
     async run({ open }) {
       const store = await open();
@@ -116,8 +120,8 @@ export const commitCases: readonly ContentStoreCase[] = [
     },
   },
   {
-    // C-CS.12
     name: "a truncated and closed ingest is empty and can be used",
+    rows: ["C-CS.12", "U-LCS.12"],
     needs: [],
     async run({ open }) {
       const store = await open();
@@ -125,7 +129,7 @@ export const commitCases: readonly ContentStoreCase[] = [
       const truncating = await store.writer("emptied");
       await truncating.truncate();
       assert.equal(truncating.status().offset, 0);
-      assert.equal(truncating.digest(), digestOf(""));
+      assert.equal(await truncating.digest(), digestOf(""));
       await truncating.close();
       assert.equal((await store.status("emptied")).offset, 0);
       const blob = sample(300_000);
@@ -148,7 +152,7 @@ async function failedCommit({ open }: CaseContext, wrong: (good: Expected) => Ex
   assert.equal((await store.status("failing")).offset, 5000);
   const second = await store.writer("failing");
   assert.equal(second.status().offset, 5000);
-  assert.equal(second.digest(), blob.digest);
+  assert.equal(await second.digest(), blob.digest);
   await second.commit(blob);
   await assertStored(store, blob);
 }

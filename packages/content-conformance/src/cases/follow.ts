@@ -16,6 +16,7 @@ import {
 export const followCases: readonly ContentStoreCase[] = [
   {
     name: "followers get every byte while it is written and end at the commit",
+    rows: ["D2"],
     needs: ["follow"],
     async run({ open }) {
       const store = followable(await open());
@@ -36,6 +37,7 @@ export const followCases: readonly ContentStoreCase[] = [
   },
   {
     name: "a slow follower gets the rest after the commit",
+    rows: ["D2"],
     needs: ["follow"],
     async run({ open }) {
       const store = followable(await open());
@@ -53,6 +55,7 @@ export const followCases: readonly ContentStoreCase[] = [
   },
   {
     name: "written bytes can be followed without a further call of the writer",
+    rows: ["D2"],
     needs: ["follow"],
     async run({ open }) {
       const store = followable(await open());
@@ -71,6 +74,7 @@ export const followCases: readonly ContentStoreCase[] = [
   },
   {
     name: "a chunk of a follower belongs to it",
+    rows: ["D2"],
     needs: ["follow"],
     async run({ open }) {
       const store = followable(await open());
@@ -87,6 +91,7 @@ export const followCases: readonly ContentStoreCase[] = [
   },
   {
     name: "following what is no ingest is not found",
+    rows: ["D2"],
     needs: ["follow"],
     async run({ open }) {
       const store = followable(await open());
@@ -97,6 +102,7 @@ export const followCases: readonly ContentStoreCase[] = [
   },
   {
     name: "a follower fails when the ingest is aborted",
+    rows: ["D2"],
     needs: ["follow"],
     async run({ open }) {
       const store = followable(await open());
@@ -110,6 +116,7 @@ export const followCases: readonly ContentStoreCase[] = [
   },
   {
     name: "a follower fails when the ingest is truncated",
+    rows: ["D2"],
     needs: ["follow"],
     async run({ open }) {
       const store = followable(await open());
@@ -126,6 +133,7 @@ export const followCases: readonly ContentStoreCase[] = [
   },
   {
     name: "a follower goes on with the next writer of the ref",
+    rows: ["D2", "D10"],
     needs: ["follow"],
     async run({ open }) {
       const store = followable(await open());
@@ -151,6 +159,7 @@ export const followCases: readonly ContentStoreCase[] = [
   },
   {
     name: "a failed commit does not end a follower",
+    rows: ["D2"],
     needs: ["follow"],
     async run({ open }) {
       const store = followable(await open());
@@ -167,6 +176,7 @@ export const followCases: readonly ContentStoreCase[] = [
   },
   {
     name: "a follower ends well when the blob turns out to be stored",
+    rows: ["D2", "U-CS.4"],
     needs: ["follow"],
     async run({ open }) {
       const store = followable(await open());
@@ -182,6 +192,7 @@ export const followCases: readonly ContentStoreCase[] = [
   },
   {
     name: "a waiting follower ends with the reason of its signal",
+    rows: ["D2"],
     needs: ["follow"],
     async run({ open }) {
       const store = followable(await open());
@@ -197,6 +208,7 @@ export const followCases: readonly ContentStoreCase[] = [
   },
   {
     name: "an ingest can be followed in another instance",
+    rows: ["D2"],
     needs: ["follow", "reopen"],
     async run({ open }) {
       const [one, other] = [followable(await open()), followable(await open())];

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { ContentStoreCase } from "../case.ts";
-import { labelable, list, rejects, rejectsWith, sample, store as storeBlob } from "../material.ts";
+import { assertMissing, labelable, list, rejects, rejectsWith, sample, store as storeBlob } from "../material.ts";
 
 export const labelCases: readonly ContentStoreCase[] = [
   {
     name: "labels given at the commit are kept with the blob",
+    rows: ["C-CS.1", "U-CS.2"],
     needs: ["labels"],
     async run({ open }) {
       const store = labelable(await open());
@@ -18,8 +20,8 @@ export const labelCases: readonly ContentStoreCase[] = [
     },
   },
   {
-    // C-CS.11
     name: "labels are added, changed and removed by name, and others stay",
+    rows: ["C-CS.11", "U-LCS.4"],
     needs: ["labels"],
     async run({ open }) {
       const store = labelable(await open());
@@ -34,7 +36,58 @@ export const labelCases: readonly ContentStoreCase[] = [
     },
   },
   {
+    name: "labels are replaced as a whole if that is asked for",
+    rows: ["C-CS.11", "U-LCS.4"],
+    needs: ["labels"],
+    async run({ open }) {
+      const store = labelable(await open());
+      const blob = sample(100);
+      await storeBlob(store, blob);
+      await store.label(blob.digest, { a: "1", b: "2" });
+      const replaced = await store.label(blob.digest, { b: "two", c: "3", a: undefined }, { replace: true });
+      assert.deepEqual(replaced.labels, { b: "two", c: "3" });
+      assert.deepEqual((await store.info(blob.digest)).labels, { b: "two", c: "3" });
+      await rejects(store.label(blob.digest, { long: "x".repeat(5000) }, { replace: true }), "ERR_INVALID_ARGUMENT");
+      assert.deepEqual((await store.info(blob.digest)).labels, { b: "two", c: "3" });
+      assert.deepEqual((await store.label(blob.digest, {}, { replace: true })).labels, {});
+    },
+  },
+  {
+    name: "changing labels changes the time of the blob's last change only",
+    rows: ["U-CS.2", "U-LCS.4"],
+    needs: ["labels"],
+    async run({ open }) {
+      const store = labelable(await open());
+      const blob = sample(100);
+      await storeBlob(store, blob);
+      const before = await store.info(blob.digest);
+      await sleep(20);
+      const after = await store.label(blob.digest, { a: "1" });
+      assert.deepEqual(after.createdAt, before.createdAt);
+      assert.ok(after.updatedAt > before.updatedAt, "updatedAt did not change");
+      assert.deepEqual(await store.info(blob.digest), after);
+    },
+  },
+  {
+    name: "a commit with a label that is too long keeps the ingest",
+    rows: ["U-MD.2", "U-LCS.11"],
+    needs: ["labels"],
+    async run({ open }) {
+      const store = labelable(await open());
+      const blob = sample(100);
+      const first = await store.writer("labelled");
+      await first.write(blob.bytes);
+      await rejects(first.commit(blob, { labels: { a: "1", long: "x".repeat(4093) } }), "ERR_INVALID_ARGUMENT");
+      await assertMissing(store, blob);
+      const second = await store.writer("labelled");
+      assert.equal(second.status().offset, 100);
+      await second.commit(blob, { labels: { a: "1" } });
+      assert.deepEqual((await store.info(blob.digest)).labels, { a: "1" });
+    },
+  },
+  {
     name: "any text is a label name",
+    rows: ["C-CS.11", "U-CS.2"],
     needs: ["labels"],
     async run({ open }) {
       const store = labelable(await open());
@@ -53,6 +106,7 @@ export const labelCases: readonly ContentStoreCase[] = [
   },
   {
     name: "labels of a blob that is not stored cannot be changed",
+    rows: ["U-LCS.4"],
     needs: ["labels"],
     async run({ open }) {
       const store = labelable(await open());
@@ -60,8 +114,8 @@ export const labelCases: readonly ContentStoreCase[] = [
     },
   },
   {
-    // U-MD.2
     name: "a label that is too long is refused and nothing is changed",
+    rows: ["U-MD.2"],
     needs: ["labels"],
     async run({ open }) {
       const store = labelable(await open());
@@ -75,6 +129,7 @@ export const labelCases: readonly ContentStoreCase[] = [
   },
   {
     name: "many changes of labels at once are all made",
+    rows: ["C-CS.11"],
     needs: ["labels"],
     async run({ open }) {
       const store = labelable(await open());
@@ -87,6 +142,7 @@ export const labelCases: readonly ContentStoreCase[] = [
   },
   {
     name: "labels go with their blob",
+    rows: ["U-CS.2"],
     needs: ["labels"],
     async run({ open }) {
       const store = labelable(await open());
@@ -100,6 +156,7 @@ export const labelCases: readonly ContentStoreCase[] = [
   },
   {
     name: "an aborted signal leaves labels as they are",
+    rows: ["D13"],
     needs: ["labels"],
     async run({ open }) {
       const store = labelable(await open());
@@ -112,6 +169,7 @@ export const labelCases: readonly ContentStoreCase[] = [
   },
   {
     name: "labels are seen by other instances at once",
+    rows: ["C-CS.11"],
     needs: ["labels", "reopen"],
     async run({ open }) {
       const [one, other] = [labelable(await open()), labelable(await open())];

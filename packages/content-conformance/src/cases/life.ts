@@ -4,6 +4,7 @@ import { assertStored, list, rejects, sample, store as storeBlob } from "../mate
 export const lifeCases: readonly ContentStoreCase[] = [
   {
     name: "a closed store does nothing more, and closing twice is allowed",
+    rows: ["C-MD.13"],
     needs: [],
     async run({ open }) {
       const store = await open();
@@ -21,6 +22,7 @@ export const lifeCases: readonly ContentStoreCase[] = [
   },
   {
     name: "blobs are there when the store is opened again",
+    rows: ["G-10"],
     needs: ["reopen"],
     async run({ open }) {
       const blob = sample(100_000);

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { hasCode } from "@varve/errors";
 import type { ContentStoreCase } from "../case.ts";
 import { assertMissing, assertStored, list, rejects, sample, store as storeBlob } from "../material.ts";
 
@@ -8,6 +9,7 @@ const clockSlackMs = 2000;
 export const manageCases: readonly ContentStoreCase[] = [
   {
     name: "a blob that is not stored is not found",
+    rows: ["U-LCS.6"],
     needs: [],
     async run({ open }) {
       const store = await open();
@@ -17,8 +19,8 @@ export const manageCases: readonly ContentStoreCase[] = [
     },
   },
   {
-    // C-CS.1
     name: "info tells size and time of a blob, and no labels",
+    rows: ["C-CS.1", "U-CS.2"],
     needs: [],
     async run({ open }) {
       const store = await open();
@@ -36,8 +38,8 @@ export const manageCases: readonly ContentStoreCase[] = [
     },
   },
   {
-    // C-LCS.4
     name: "a walk visits every blob once",
+    rows: ["C-LCS.4", "U-LCS.5"],
     needs: [],
     async run({ open }) {
       const store = await open();
@@ -51,8 +53,8 @@ export const manageCases: readonly ContentStoreCase[] = [
     },
   },
   {
-    // U-LCS.6
     name: "a deleted blob is gone, others stay, and it can be stored again",
+    rows: ["U-LCS.6"],
     needs: [],
     async run({ open }) {
       const store = await open();
@@ -68,7 +70,46 @@ export const manageCases: readonly ContentStoreCase[] = [
     },
   },
   {
+    name: "of many who delete a blob at once exactly one does",
+    rows: ["U-LCS.6"],
+    needs: [],
+    async run({ open }) {
+      const store = await open();
+      const blob = sample(100);
+      await storeBlob(store, blob);
+      const outcomes = await Promise.allSettled(Array.from({ length: 8 }, () => store.delete(blob.digest)));
+      assert.equal(outcomes.filter(({ status }) => status === "fulfilled").length, 1);
+      for (const outcome of outcomes) {
+        if (outcome.status === "rejected") assert.ok(hasCode(outcome.reason, "ERR_NOT_FOUND"), String(outcome.reason));
+      }
+      await assertMissing(store, blob);
+    },
+  },
+  {
+    name: "blobs may come and go during a walk",
+    rows: ["U-LCS.5", "U-MD.16"],
+    needs: [],
+    async run({ open }) {
+      const store = await open();
+      const blobs = Array.from({ length: 20 }, (_, index) => sample(100 + index, index));
+      for (const blob of blobs) await storeBlob(store, blob);
+      const seen = new Set<string>();
+      for await (const { digest } of store.walk()) {
+        assert.ok(!seen.has(digest), `${digest} was shown twice`);
+        seen.add(digest);
+        await store.info(digest);
+        await store.delete(digest);
+        if (seen.size <= 30) await storeBlob(store, sample(1000 + seen.size));
+      }
+      assert.ok(
+        blobs.every(({ digest }) => seen.has(digest)),
+        "a blob that was there all the time was not shown",
+      );
+    },
+  },
+  {
     name: "blobs are seen by other instances at once",
+    rows: ["C01"],
     needs: ["reopen"],
     async run({ open }) {
       const [one, other] = [await open(), await open()];

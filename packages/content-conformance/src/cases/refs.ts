@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import type { Writer } from "@varve/content";
+import type { Digest } from "@varve/digest";
 import { hasCode } from "@varve/errors";
 import type { ContentStoreCase } from "../case.ts";
 import { leave, list, rejects, sample, store as storeBlob } from "../material.ts";
 
 export const refCases: readonly ContentStoreCase[] = [
   {
-    // U-LCS.7
     name: "an empty ref is refused",
+    rows: ["U-LCS.7"],
     needs: [],
     async run({ open }) {
       const store = await open();
@@ -16,11 +17,13 @@ export const refCases: readonly ContentStoreCase[] = [
   },
   {
     name: "any text is a ref, and different texts are different refs",
+    rows: ["U-LCS.1"],
     needs: [],
     async run({ open }) {
       const store = await open();
       const refs = [
         "a/b",
+        "a\0b",
         "a",
         "../a",
         "A",
@@ -39,21 +42,57 @@ export const refCases: readonly ContentStoreCase[] = [
     },
   },
   {
-    // C-CS.12, C-LCS.7
     name: "a ref that has a writer is unavailable to others, who are told which",
+    rows: ["C-CS.12", "C-LCS.3", "C-LCS.7", "U-LCS.7"],
     needs: [],
     async run({ open }) {
       const store = await open();
       const writer = await store.writer("layer-held");
       const error = await rejects(store.writer("layer-held"), "ERR_UNAVAILABLE");
       assert.match(error.message, /layer-held/);
+      // Since when, or for how long: whoever waits wants to know whether it is worth it.
+      assert.match(error.message.replace("layer-held", ""), /[0-9]/);
       await writer.write(sample(10).bytes);
       assert.equal(writer.status().offset, 10);
       await writer.close();
     },
   },
   {
+    name: "a digest that is none is refused wherever it is given",
+    rows: ["C-CH.21", "U-LCS.5"],
+    needs: [],
+    async run({ open }) {
+      const store = await open();
+      for (const text of ["", "sha256:", "sha256:../../ingest", `sha256:${"A".repeat(64)}`, `md5:${"0".repeat(32)}`]) {
+        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- what a careless caller could do
+        const digest = text as Digest;
+        const calls = [
+          () => store.info(digest),
+          () => store.open({ ...sample(1).descriptor, digest }),
+          () => store.delete(digest),
+          () => store.writer("refused", { expected: { digest } }),
+        ];
+        for (const call of calls) {
+          const error: unknown = await call().then(
+            () => "success",
+            (reason: unknown) => reason,
+          );
+          assert.ok(isRefusal(error), `${JSON.stringify(text)}: ${String(error)}`);
+        }
+        const writer = await store.writer("refused");
+        const error: unknown = await writer.commit({ digest }).catch((reason: unknown) => reason);
+        assert.ok(
+          isRefusal(error) || hasCode(error, "ERR_DIGEST_MISMATCH"),
+          `${JSON.stringify(text)}: ${String(error)}`,
+        );
+      }
+      const next = await store.writer("refused");
+      await next.close();
+    },
+  },
+  {
     name: "of many who want a ref at once exactly one gets it",
+    rows: ["C-LCS.7", "U-LCS.7"],
     needs: [],
     async run({ open }) {
       const store = await open();
@@ -71,6 +110,7 @@ export const refCases: readonly ContentStoreCase[] = [
   },
   {
     name: "a closed writer frees its ref, and closing twice is allowed",
+    rows: ["C-CS.12", "U-CS.4"],
     needs: [],
     async run({ open }) {
       const store = await open();
@@ -84,8 +124,8 @@ export const refCases: readonly ContentStoreCase[] = [
     },
   },
   {
-    // C-CS.3
     name: "a writer for a digest that is stored is refused as existing",
+    rows: ["C-CS.3", "U-LCS.7"],
     needs: [],
     async run({ open }) {
       const store = await open();
@@ -98,6 +138,7 @@ export const refCases: readonly ContentStoreCase[] = [
   },
   {
     name: "a ref that is held in one instance is held in all",
+    rows: ["U-LCS.7", "D9"],
     needs: ["reopen"],
     async run({ open }) {
       const [one, other] = [await open(), await open()];
@@ -112,3 +153,7 @@ export const refCases: readonly ContentStoreCase[] = [
     },
   },
 ];
+
+function isRefusal(error: unknown): boolean {
+  return hasCode(error, "ERR_INVALID_ARGUMENT") || hasCode(error, "ERR_NOT_IMPLEMENTED");
+}

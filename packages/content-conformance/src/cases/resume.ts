@@ -1,15 +1,15 @@
 import assert from "node:assert/strict";
-import { copyBlob } from "@varve/content";
+import { copyBlob, writeBlob } from "@varve/content";
 import type { ContentStore } from "@varve/content";
 import { digestOf } from "@varve/digest";
 import type { ContentStoreCase } from "../case.ts";
-import { assertStored, leave, list, sample } from "../material.ts";
+import { assertStored, leave, list, sample, sampleOf, store as storeBlob, withReader } from "../material.ts";
 import type { Sample } from "../material.ts";
 
 export const resumeCases: readonly ContentStoreCase[] = [
   {
-    // C-CS.4, U-LCS.13
     name: "closing keeps the bytes and the next writer continues there",
+    rows: ["C-CS.4", "U-LCS.13"],
     needs: [],
     async run({ open }) {
       const store = await open();
@@ -27,15 +27,15 @@ export const resumeCases: readonly ContentStoreCase[] = [
       const second = await store.writer("half");
       assert.equal(second.status().offset, 300_000);
       assert.deepEqual(second.status().startedAt, startedAt);
-      assert.equal(second.digest(), digestOf(half));
+      assert.equal(await second.digest(), digestOf(half));
       await second.write(blob.bytes.subarray(300_000));
       await second.commit(blob);
       await assertStored(store, blob);
     },
   },
   {
-    // C-CS.6
     name: "writing only what is missing gives the whole blob",
+    rows: ["C-CS.6"],
     needs: [],
     run: async ({ open }) =>
       eachPart(await open(), async (store, ref, blob, stored) => {
@@ -46,8 +46,8 @@ export const resumeCases: readonly ContentStoreCase[] = [
       }),
   },
   {
-    // C-CS.5, C-LCS.5
     name: "truncating and writing all gives the whole blob",
+    rows: ["C-CS.5", "C-LCS.5", "U-LCS.12"],
     needs: [],
     run: async ({ open }) =>
       eachPart(await open(), async (store, ref, blob) => {
@@ -58,8 +58,8 @@ export const resumeCases: readonly ContentStoreCase[] = [
       }),
   },
   {
-    // C-CS.7 to C-CS.9
     name: "the copy helper asks for what is missing",
+    rows: ["C-CS.8", "C-CH.1", "C-CH.2", "U-CS.10"],
     needs: [],
     run: async ({ open }) =>
       eachPart(await open(), async (store, ref, blob, stored) => {
@@ -74,8 +74,55 @@ export const resumeCases: readonly ContentStoreCase[] = [
       }),
   },
   {
-    // U-LCS.8
+    name: "a stream from the first byte on is skipped to what is missing",
+    rows: ["C-CS.7", "C-CH.3", "U-CS.9", "U-CS.10"],
+    needs: [],
+    run: async ({ open }) =>
+      eachPart(await open(), async (store, ref, blob) => {
+        const stream = async function* (): AsyncGenerator<Uint8Array> {
+          // Chunks that do not end where the stored bytes do.
+          for (let offset = 0; offset < blob.size; offset += 777) {
+            yield await Promise.resolve(blob.bytes.subarray(offset, offset + 777));
+          }
+        };
+        assert.equal(await writeBlob(store, ref, stream(), { expected: blob }), blob.digest);
+      }),
+  },
+  {
+    name: "what is missing can be copied from a reader of another store",
+    rows: ["C-CS.9", "U-CS.10"],
+    needs: [],
+    run: async ({ open }) =>
+      eachPart(await open(), async (store, ref, blob) => {
+        // The same bytes under another digest stand for the other store.
+        const twin = sampleOf(blob.bytes, digestOf(blob.bytes, "sha512"));
+        await storeBlob(store, twin);
+        const writer = await store.writer(ref, { expected: blob });
+        await withReader(store, twin, (reader) => copyBlob(writer, (start) => reader.stream({ start }), blob));
+      }),
+  },
+  {
+    name: "writing what is stored already is success for the helpers",
+    rows: ["C-CH.4", "U-CS.9", "U-CS.10"],
+    needs: [],
+    async run({ open }) {
+      const store = await open();
+      const blob = sample(5000);
+      const late = await store.writer("late");
+      await storeBlob(store, blob);
+      assert.equal(await writeBlob(store, "again", blob.bytes, { expected: blob }), blob.digest);
+      assert.equal(await writeBlob(store, "unnamed", blob.bytes), blob.digest);
+      const source = async function* (): AsyncGenerator<Uint8Array> {
+        yield await Promise.resolve(blob.bytes);
+      };
+      assert.equal(await copyBlob(late, source, blob), blob.digest);
+      assert.deepEqual(await list(store.statuses()), []);
+      await assertStored(store, blob);
+    },
+  },
+  {
     name: "an ingest of another total size starts over",
+    rows: ["U-LCS.8"],
     needs: [],
     async run({ open }) {
       const store = await open();
@@ -93,6 +140,7 @@ export const resumeCases: readonly ContentStoreCase[] = [
   },
   {
     name: "an ingest can be continued by another instance of the store",
+    rows: ["C-CS.4", "U-LCS.13", "G-1"],
     needs: ["reopen"],
     async run({ open }) {
       const blob = sample(600_000);
@@ -109,7 +157,7 @@ export const resumeCases: readonly ContentStoreCase[] = [
       assert.equal(status?.expected, blob.digest);
       assert.deepEqual(status?.startedAt, startedAt);
       const second = await other.writer("moved", { expected: blob });
-      assert.equal(second.digest(), digestOf(blob.bytes.subarray(0, 400_000)));
+      assert.equal(await second.digest(), digestOf(blob.bytes.subarray(0, 400_000)));
       await second.write(blob.bytes.subarray(400_000));
       await second.commit(blob);
       await assertStored(other, blob);
@@ -119,9 +167,9 @@ export const resumeCases: readonly ContentStoreCase[] = [
 
 type Continue = (store: ContentStore, ref: string, blob: Sample, stored: number) => Promise<void>;
 
-/** Sizes 500, 5000 and 300000 with 0, 10, 50, 90 and 100 % already written. */
+/** Sizes 500, 5000, 50000 and 300000 with 0, 10, 50, 90 and 100 % already written. */
 async function eachPart(store: ContentStore, finish: Continue): Promise<void> {
-  for (const size of [500, 5000, 300_000]) {
+  for (const size of [500, 5000, 50_000, 300_000]) {
     for (const percent of [0, 10, 50, 90, 100]) {
       const blob = sample(size, percent + 1);
       const stored = (size * percent) / 100;
