@@ -1,4 +1,4 @@
-import type { Follower } from "@varve/content";
+import type { Follower, Provider } from "@varve/content";
 import { canStage } from "@varve/diff";
 import type { Digest } from "@varve/digest";
 import type { OnProgress } from "@varve/images";
@@ -17,6 +17,7 @@ import { firstMissing } from "./plan.ts";
 /** What the images of one unpacker have in common. */
 export interface RunContext {
   readonly fetch: FetchLayer;
+  readonly content: Provider;
   readonly follower: Follower | undefined;
   readonly parallel: boolean;
   readonly fetchLimiter: Limiter;
@@ -123,7 +124,7 @@ class ImageRun {
   }
 
   #contextFor({ layer, stop, download }: Stage): LayerContext {
-    const { platform, signal, locks, unpackLimiter: limiter, follower, onProgress, logger } = this.#options;
+    const { platform, signal, locks, unpackLimiter: limiter, content, follower, onProgress, logger } = this.#options;
     return {
       snapshotter: platform.snapshotter,
       snapshotterName: platform.snapshotterName,
@@ -134,6 +135,7 @@ class ImageRun {
       staging: layer.parent === undefined ? undefined : this.#staging,
       locks,
       limiter,
+      content,
       follower,
       onProgress,
       logger,

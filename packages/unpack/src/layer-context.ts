@@ -1,4 +1,4 @@
-import type { Follower } from "@varve/content";
+import type { Follower, Provider } from "@varve/content";
 import type { Applier, StagingApplier } from "@varve/diff";
 import type { OnProgress } from "@varve/images";
 import type { KeyedLock, Limiter } from "@varve/locks";
@@ -21,6 +21,8 @@ export interface LayerContext extends ExtractionContext {
   readonly locks: KeyedLock;
   readonly limiter: Limiter;
   readonly download: Download;
+  /** Where the layer is when it is stored. */
+  readonly content: Provider;
   /** Absent: the layer is applied when it is in the store. */
   readonly follower?: Follower | undefined;
   /** Absent: the layer is applied on top of its parent. */

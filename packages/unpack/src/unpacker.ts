@@ -61,6 +61,7 @@ class LayerUnpacker implements Unpacker {
     const { content, followWhileFetching = true } = options;
     this.#context = {
       fetch: options.fetch,
+      content,
       follower: followWhileFetching && canFollow(content) ? content : undefined,
       parallel: options.parallel ?? true,
       fetchLimiter: options.fetchLimiter ?? createLimiter(3),

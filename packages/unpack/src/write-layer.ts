@@ -1,3 +1,4 @@
+import { streamBlob } from "@varve/content";
 import { hasCode } from "@varve/errors";
 import type { StagedLayer } from "@varve/diff";
 import { applyOnParent, stageAlone } from "./apply-to.ts";
@@ -57,7 +58,27 @@ async function fill(
     return writeFollowing(layer, extraction, context, follower.follow(ref, { signal, reuse: true }));
   }
   await untilAborted(download.done, signal);
-  return write(layer, extraction, context);
+  return writeStored(layer, extraction, context);
+}
+
+/** Writes bytes that were verified once. If they are to blame now, either the image is, or the disk. */
+async function writeStored(layer: ChainLayer, extraction: Extraction, context: LayerContext): Promise<WrittenLayer> {
+  try {
+    return await write(layer, extraction, context);
+  } catch (error) {
+    if (blamesBytes(error)) await mustBeSound(layer, context);
+    throw error;
+  }
+}
+
+/**
+ * Reads the stored blob to its end, which finds out whether it is still what its digest says; if not, a store that can
+ * quarantine it does, and the next pull fetches it again (F11).
+ *
+ * @throws ERR_DIGEST_MISMATCH the stored blob is damaged
+ */
+async function mustBeSound(layer: ChainLayer, { content, signal }: LayerContext): Promise<void> {
+  for await (const _chunk of streamBlob(content, layer.blob, { signal }));
 }
 
 /** Writes bytes that nobody has verified yet. `undefined`: they were not the blob, try again when it is there. */

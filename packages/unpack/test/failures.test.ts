@@ -1,3 +1,4 @@
+import { digestOf } from "@varve/digest";
 import { CodedError } from "@varve/errors";
 import { createKeyedLock } from "@varve/locks";
 import { describe, expect, test } from "vitest";
@@ -31,6 +32,29 @@ describe.each([
       message: expect.stringContaining(layerOf(image, 1).blob.digest ?? ""),
     });
     expect(harness.snapshotter.committed()).toEqual([textLayer(texts[0] ?? "").diff.digest]);
+    expect(harness.snapshotter.active()).toEqual([]);
+  });
+
+  // F11
+  test("a stored layer whose bytes have changed is told from a bad image, and quarantined", async () => {
+    const harness = new Harness({ rebase });
+    const image = harness.add(textImage(harness.content, texts));
+    const { blob, bytes } = layerOf(image, 1);
+    const damaged = Uint8Array.from(bytes, (byte, index) => (index === 1 ? byte ^ 1 : byte));
+    harness.fetches.set(blob.digest, async () => void harness.content.blobs.set(blob.digest, damaged));
+    const taken: string[] = [];
+    Object.assign(harness.content, {
+      quarantine: async (digest: string) => {
+        taken.push(digest);
+        return { id: "q1", digest, size: damaged.length, quarantinedAt: new Date(0) };
+      },
+    });
+    const found: RegExp = new RegExp(digestOf(damaged));
+    await expect(harness.pull([image])).rejects.toMatchObject({
+      code: "ERR_DIGEST_MISMATCH",
+      message: expect.stringMatching(found),
+    });
+    expect(taken).toEqual([blob.digest]);
     expect(harness.snapshotter.active()).toEqual([]);
   });
 
