@@ -2,6 +2,17 @@ import type { CallOptions, ContentStore, Labeler } from "@varve/content";
 import type { Digest } from "@varve/digest";
 import type { ImageStore, OnProgress } from "@varve/images";
 import type { LeaseManager } from "@varve/leases";
+import type {
+  CheckOptions,
+  CheckReport,
+  CollectOptions,
+  CollectReport,
+  Explanation,
+  Item,
+  Namespace,
+  NamespaceStore,
+  RepairReport,
+} from "@varve/metadata";
 import type { Descriptor, Platform } from "@varve/oci";
 import type { Snapshotter } from "@varve/snapshots";
 
@@ -43,6 +54,40 @@ export interface PullResult {
   readonly durationMs: number;
 }
 
+export interface FetchOptions extends CallOptions {
+  /** Which image of an index, or `all`. Default: the platform of this process. */
+  readonly platform?: string | Platform | undefined;
+  /** Takes events as they come; it must not throw. */
+  readonly onProgress?: OnProgress | undefined;
+}
+
+export interface FetchResult {
+  /** The normalised reference, which is the name of the image record. */
+  readonly name: string;
+  readonly target: Pick<Descriptor, "mediaType" | "digest" | "size">;
+  /** Blobs of the image that are stored now, and their bytes. */
+  readonly blobs: number;
+  readonly bytes: number;
+  readonly durationMs: number;
+}
+
+/** How many things there are, and how many bytes they take up on disk. */
+export interface UsageEntry {
+  readonly count: number;
+  readonly bytes: number;
+}
+
+/** Where the disk space of a store is, over all namespaces. */
+export interface StoreUsage {
+  readonly content: UsageEntry;
+  readonly ingests: UsageEntry;
+  readonly quarantined: UsageEntry;
+  /** By the name of the snapshotter. */
+  readonly snapshots: Readonly<Record<string, UsageEntry>>;
+  /** What a collection would free now. */
+  readonly reclaimable: UsageEntry;
+}
+
 export interface MountOptions extends CallOptions {
   readonly platform?: string | Platform | undefined;
   readonly snapshotter?: string | undefined;
@@ -58,6 +103,9 @@ export interface UnmountOptions extends CallOptions {
 /** A store of images on this machine, and what fills it. Several clients, in several processes, may use one root. */
 export interface Client extends AsyncDisposable {
   readonly root: string;
+  /** The namespace that everything here belongs to, where it says nothing else. */
+  readonly namespace: string;
+  readonly namespaces: NamespaceStore;
   /** Names and what they stand for. */
   readonly images: ImageStore;
   /** Manifests, configs and layers. */
@@ -77,6 +125,12 @@ export interface Client extends AsyncDisposable {
    */
   pull(reference: string, options?: PullOptions): Promise<PullResult>;
   /**
+   * Fetches an image, and does not unpack it (G-39).
+   *
+   * @throws what `pull` throws
+   */
+  fetch(reference: string, options?: FetchOptions): Promise<FetchResult>;
+  /**
    * Mounts a pulled image on an existing directory. What a killed process has left of a mount there is replaced.
    *
    * @throws ERR_NOT_FOUND the directory does not exist, or the image is not in the store, or not unpacked
@@ -95,6 +149,28 @@ export interface Client extends AsyncDisposable {
   unmount(directory: string, options?: UnmountOptions): Promise<void>;
   /** Opens a snapshotter of this store, or gives the one that is open. Default: the client's. */
   snapshotter(name?: string): Promise<Snapshotter>;
+  /**
+   * The stores for the holder of a lease: what is created through them, or found to exist, is added to the lease. The
+   * operations of the client take leases of their own; this is for those who work on the stores themselves.
+   */
+  under(lease: string): Pick<Client, "content" | "images"> & Pick<Namespace, "snapshotter">;
+  /**
+   * Removes what nothing keeps, in all namespaces: images, leases and labels keep things, and so does every operation
+   * that is under way, here or in another process.
+   */
+  gc(options?: CollectOptions): Promise<CollectReport>;
+  /**
+   * Tells why something is kept, or that it goes. The namespace is the client's if `item` names none.
+   *
+   * @throws ERR_NOT_FOUND no such thing
+   */
+  why(item: Omit<Item, "namespace"> & Partial<Pick<Item, "namespace">>, options?: CallOptions): Promise<Explanation>;
+  /** Holds records, blobs and snapshots against each other, and every blob against its digest. Changes nothing. */
+  check(options?: CheckOptions): Promise<CheckReport>;
+  /** Quarantines what is damaged and drops what was made of it; a pull of the images that it names then mends them. */
+  repair(options?: CheckOptions): Promise<RepairReport>;
+  /** Where the disk space is. */
+  usage(options?: CallOptions): Promise<StoreUsage>;
   /**
    * Aborts what still runs, ends worker threads and connections, and closes the stores. Closing twice is allowed.
    * Calls after it are refused with ERR_FAILED_PRECONDITION.

@@ -1,5 +1,6 @@
 import { realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
+import { labelGcRoot } from "@varve/content";
 import { CodedError, hasCode } from "@varve/errors";
 import { currentOwner, isOwnerAlive } from "@varve/locks";
 import { labelOwner } from "@varve/snapshots";
@@ -36,7 +37,7 @@ export async function unmountImage(stack: Stack, directory: string, options: Unm
 async function mountOn(stack: Stack, reference: string, place: string, options: MountOptions): Promise<void> {
   const { signal } = options;
   const name = options.snapshotter ?? stack.defaultSnapshotter;
-  const snapshotter = await stack.snapshotters.get(name);
+  const snapshotter = await stack.namespace.snapshotter(name);
   const parent = await topSnapshot(stack, reference, { ...options, snapshotter: name });
   if ((await mountsAt(place)).length > 0) throw alreadyMounted(place);
   const start = options.writable === true ? "prepare" : "view";
@@ -67,7 +68,7 @@ async function startSnapshot(
   signal: AbortSignal | undefined,
 ): ReturnType<Snapshotter["view"]> {
   const key = mountKey(place);
-  const options = { labels: { [labelOwner]: currentOwner() }, signal };
+  const options = { labels: { [labelOwner]: currentOwner(), [labelGcRoot]: new Date().toISOString() }, signal };
   try {
     return await snapshotter[start](key, parent, options);
   } catch (error) {
@@ -146,7 +147,7 @@ async function removeIfThere(snapshotter: Snapshotter, key: string): Promise<voi
 /** A snapshotter that cannot run here has mounted nothing either. */
 async function openIfPossible(stack: Stack, name: string): Promise<Snapshotter | undefined> {
   try {
-    return await stack.snapshotters.get(name);
+    return await stack.namespace.snapshotter(name);
   } catch (error) {
     if (hasCode(error, "ERR_NOT_IMPLEMENTED")) return undefined;
     throw error;

@@ -18,6 +18,8 @@ import { StoreClient } from "./store-client.ts";
 export interface OpenClientOptions {
   /** Where everything is kept. Default: `/var/lib/varve` for root, `$XDG_STATE_HOME/varve` for others. */
   readonly root?: string | undefined;
+  /** Whose images these are: other namespaces have names, labels and snapshots of their own, and share the bytes. Default: `default`. */
+  readonly namespace?: string | undefined;
   /** `overlay`, `native`, or a name in `snapshotters`. Default: `overlay` for root, `native` for others. */
   readonly snapshotter?: string | undefined;
   /** Snapshotters of your own by name, letters, digits, dots, dashes and underscores; each is given a directory for itself. */
@@ -37,13 +39,13 @@ export interface OpenClientOptions {
 /**
  * Opens the store in `root`, which is made if need be, with the default backends of varve.
  *
- * @throws ERR_INVALID_ARGUMENT a snapshotter has no proper name, or the default one is not known
+ * @throws ERR_INVALID_ARGUMENT a snapshotter or the namespace has no proper name, or the default snapshotter is not known
  * @throws ERR_NOT_IMPLEMENTED a newer version has written the store
  */
 export async function openClient(options: OpenClientOptions = {}): Promise<Client> {
   const root = resolve(options.root ?? defaultRoot());
   const isRoot = process.geteuid?.() === 0;
-  const durability = options.durability ?? "full";
+  const { durability = "full", namespace = "default" } = options;
   const snapshotters = new SnapshotterSet(join(root, "snapshots"), {
     ...defaultSnapshotters({ durability, ownership: isRoot ? "keep" : "skip" }),
     ...options.snapshotters,
@@ -55,11 +57,12 @@ export async function openClient(options: OpenClientOptions = {}): Promise<Clien
   const fetchLimiter = createLimiter(options.maxConcurrentDownloads ?? 3);
   const mounter = defaultMounter();
   await mkdir(root, { recursive: true, mode: 0o700 });
-  const { blobs, metadata } = await openStores(root, durability);
+  const { blobs, metadata } = await openStores(root, durability, snapshotters);
   return new StoreClient({
     root,
     blobs,
     metadata,
+    namespace: metadata.namespace(namespace),
     mounter,
     differ: new Lazy(async () => {
       const { createDiffer } = await import("@varve/differ");
@@ -75,10 +78,15 @@ export async function openClient(options: OpenClientOptions = {}): Promise<Clien
   });
 }
 
-async function openStores(root: string, durability: "full" | "none"): Promise<Pick<Stack, "blobs" | "metadata">> {
+async function openStores(
+  root: string,
+  durability: "full" | "none",
+  snapshotters: SnapshotterSet,
+): Promise<Pick<Stack, "blobs" | "metadata">> {
   const blobs = await openContentStore({ root: join(root, "content"), durability });
   try {
-    return { blobs, metadata: await openMetadata({ path: join(root, "metadata.db"), content: blobs }) };
+    const path = join(root, "metadata.db");
+    return { blobs, metadata: await openMetadata({ path, content: blobs, snapshotters, durability }) };
   } catch (error) {
     await blobs.close();
     throw error;

@@ -1,38 +1,66 @@
 import { blobExists } from "@varve/content";
 import { CodedError } from "@varve/errors";
-import { childrenHandler, dispatch, limitManifests, manifestFor } from "@varve/images";
-import type { Handler, ImageInput } from "@varve/images";
+import { dispatch, manifestFor } from "@varve/images";
+import type { ImageInput } from "@varve/images";
+import type { Namespace } from "@varve/metadata";
 import { allPlatforms, formatPlatform, onlyPlatform } from "@varve/oci";
-import type { PlatformMatcher } from "@varve/oci";
-import { fetchBlob, fetchHandler, labelChildrenHandler } from "@varve/remotes";
+import { fetchBlob } from "@varve/remotes";
 import type { Fetcher } from "@varve/remotes";
-import type { Snapshotter } from "@varve/snapshots";
 import { createUnpacker } from "@varve/unpack";
 import type { Unpacker, UnpackResult } from "@varve/unpack";
 import type { PullOptions, PullResult } from "./client.ts";
+import { cleanSnapshotter } from "./clean-snapshotter.ts";
+import { fetchAndList } from "./fetch.ts";
 import { platformOf } from "./platform.ts";
-import type { Stack } from "./stack.ts";
+import type { Blobs, Stack } from "./stack.ts";
+import { underLease } from "./under-lease.ts";
 
 /** Resolve → fetch and unpack at the same time → wait for both → image record (U-TR.3). */
 export async function pullImage(stack: Stack, reference: string, options: PullOptions = {}): Promise<PullResult> {
   const startedAt = performance.now();
   const { signal, onProgress } = options;
-  const matcher = onlyPlatform(platformOf(options.platform));
-  // Before the registry is asked: it may be unknown, or not work here.
-  const snapshotter = await stack.snapshotters.get(options.snapshotter ?? stack.defaultSnapshotter);
+  // Before the registry is asked: they may be malformed or unknown, or not work here.
+  platformOf(options.platform);
+  const snapshotterName = options.snapshotter ?? stack.defaultSnapshotter;
+  await cleanSnapshotter(stack.namespace, snapshotterName);
   const resolver = await stack.resolver.get();
   const { name, descriptor: target } = await resolver.resolve(reference, { signal });
   onProgress?.({ type: "resolved", name, target });
   // Threads start while manifest and config are fetched; an image that is present needs none.
-  if (!(await blobExists(stack.metadata.content, target.digest))) (await stack.differ.get()).warmUp();
+  if (!(await blobExists(stack.namespace.content, target.digest))) (await stack.differ.get()).warmUp();
   const fetcher = resolver.fetcher(name);
-  const unpacker = await openUnpacker(stack, fetcher, snapshotter, options);
+  return underLease(
+    stack,
+    async (namespace) => {
+      const unpacked = await fetchAndUnpack(stack, { name, target }, { namespace, fetcher, options });
+      await namespace.images.put({ name, target }, { signal });
+      return describe(name, target, unpacked, performance.now() - startedAt);
+    },
+    signal,
+  );
+}
+
+interface PullContext {
+  /** Under the lease of this pull. */
+  readonly namespace: Namespace<Blobs>;
+  readonly fetcher: Fetcher;
+  readonly options: PullOptions;
+}
+
+async function fetchAndUnpack(stack: Stack, image: ImageInput, context: PullContext): Promise<UnpackResult> {
+  const { namespace, fetcher, options } = context;
+  const { signal } = options;
+  const matcher = onlyPlatform(platformOf(options.platform));
+  const unpacker = await openUnpacker(stack, context);
   try {
-    await dispatch(unpacker.wrap(pullHandler(stack, fetcher, matcher, options)), [target], { signal });
+    await dispatch(
+      unpacker.wrap(fetchAndList(namespace, fetcher, { matcher, onProgress: options.onProgress })),
+      [image.target],
+      { signal },
+    );
     const [unpacked] = await unpacker.wait();
-    if (unpacked === undefined) throw await nothingUnpacked(stack, { name, target }, matcher, signal);
-    await stack.metadata.images.put({ name, target }, { signal });
-    return describe(name, target, unpacked, performance.now() - startedAt);
+    if (unpacked === undefined) throw await nothingUnpacked(namespace, image, options);
+    return unpacked;
   } finally {
     await unpacker.close();
   }
@@ -40,12 +68,12 @@ export async function pullImage(stack: Stack, reference: string, options: PullOp
 
 /** Why an image that was fetched has nothing to unpack. */
 async function nothingUnpacked(
-  stack: Stack,
+  { content }: Namespace<Blobs>,
   { name, target }: ImageInput,
-  matcher: PlatformMatcher,
-  signal: AbortSignal | undefined,
+  options: PullOptions,
 ): Promise<CodedError> {
-  const { config, platform } = await manifestFor(stack.metadata.content, target, matcher, { signal });
+  const matcher = onlyPlatform(platformOf(options.platform));
+  const { config, platform } = await manifestFor(content, target, matcher, { signal: options.signal });
   if (config === undefined) {
     return new CodedError("ERR_NOT_IMPLEMENTED", `image ${name}: is an artifact, there is nothing to unpack`);
   }
@@ -53,30 +81,13 @@ async function nothingUnpacked(
   return new CodedError("ERR_NOT_FOUND", `image ${name}: is for ${is}, not for ${matcher.description}`);
 }
 
-/** Fetches a descriptor, then lists its children; of an index only the best manifest. */
-function pullHandler(stack: Stack, fetcher: Fetcher, matcher: PlatformMatcher, options: PullOptions): Handler {
-  const { content } = stack.metadata;
-  const fetch = fetchHandler({ content, fetcher, onProgress: options.onProgress });
-  // Labels go on before the choice of a platform: they keep what a later pull of another platform adds.
-  const labelled = labelChildrenHandler(content, childrenHandler(content));
-  const chosen = limitManifests(labelled, { matcher, limit: 1 });
-  return async (descriptor, context) => {
-    await fetch(descriptor, context);
-    return chosen(descriptor, context);
-  };
-}
-
-async function openUnpacker(
-  stack: Stack,
-  fetcher: Fetcher,
-  snapshotter: Snapshotter,
-  options: PullOptions,
-): Promise<Unpacker> {
-  const { content } = stack.metadata;
+async function openUnpacker(stack: Stack, { namespace, fetcher, options }: PullContext): Promise<Unpacker> {
+  const { content } = namespace;
   const { signal, onProgress } = options;
   const snapshotterName = options.snapshotter ?? stack.defaultSnapshotter;
   // An image that comes without an index is taken whatever it is for, unless the caller asked for a platform.
   const matcher = options.platform === undefined ? allPlatforms : onlyPlatform(platformOf(options.platform));
+  const snapshotter = await namespace.snapshotter(snapshotterName);
   return createUnpacker({
     platforms: [{ matcher, snapshotterName, snapshotter, applier: await stack.differ.get() }],
     fetch: async (layer, { signal: stop, onIngest }) => {

@@ -17,7 +17,7 @@ export class SnapshotterSet {
     this.#root = root;
     const entries = Object.entries(openers).map(([name, open]) => {
       mustBeName(name);
-      return [name, new Lazy(() => openClean(open, join(root, name)))] as const;
+      return [name, new Lazy(() => open(join(root, name)))] as const;
     });
     this.#snapshotters = new Map(entries);
   }
@@ -58,17 +58,6 @@ function mustBeName(name: string): void {
   if (/^[a-zA-Z0-9][\w.-]{0,63}$/.test(name)) return;
   const message = `snapshotter ${JSON.stringify(name)}: a name is made of letters, digits, dots, dashes and underscores`;
   throw new CodedError("ERR_INVALID_ARGUMENT", message);
-}
-
-async function openClean(open: OpenSnapshotter, root: string): Promise<Snapshotter> {
-  const [snapshotter, { removeStaleExtractions }] = await Promise.all([open(root), import("@varve/unpack")]);
-  try {
-    await removeStaleExtractions(snapshotter);
-    return snapshotter;
-  } catch (error) {
-    await snapshotter.close();
-    throw error;
-  }
 }
 
 async function isThere(path: string): Promise<boolean> {

@@ -1,9 +1,27 @@
-import type { ContentStore, Labeler } from "@varve/content";
+import type { CallOptions, ContentStore, Labeler } from "@varve/content";
 import { CodedError } from "@varve/errors";
 import type { ImageStore } from "@varve/images";
 import type { LeaseManager } from "@varve/leases";
+import type {
+  CheckOptions,
+  CheckReport,
+  CollectOptions,
+  CollectReport,
+  Explanation,
+  NamespaceStore,
+  RepairReport,
+} from "@varve/metadata";
 import type { Snapshotter } from "@varve/snapshots";
-import type { Client, MountOptions, PullOptions, PullResult, UnmountOptions } from "./client.ts";
+import type {
+  Client,
+  FetchOptions,
+  FetchResult,
+  MountOptions,
+  PullOptions,
+  PullResult,
+  StoreUsage,
+  UnmountOptions,
+} from "./client.ts";
 import type { Stack } from "./stack.ts";
 
 /** Everything a client does, over the parts it was given. */
@@ -21,16 +39,24 @@ export class StoreClient implements Client {
     return this.#stack.root;
   }
 
+  get namespace(): string {
+    return this.#stack.namespace.name;
+  }
+
+  get namespaces(): NamespaceStore {
+    return this.#stack.metadata.namespaces;
+  }
+
   get images(): ImageStore {
-    return this.#stack.metadata.images;
+    return this.#stack.namespace.images;
   }
 
   get content(): ContentStore & Labeler {
-    return this.#stack.metadata.content;
+    return this.#stack.namespace.content;
   }
 
   get leases(): LeaseManager {
-    return this.#stack.metadata.leases;
+    return this.#stack.namespace.leases;
   }
 
   get defaultSnapshotter(): string {
@@ -41,6 +67,13 @@ export class StoreClient implements Client {
     return this.#run(options, async (signal) => {
       const { pullImage } = await import("./pull.ts");
       return pullImage(this.#stack, reference, { ...options, signal });
+    });
+  }
+
+  fetch(reference: string, options: FetchOptions = {}): Promise<FetchResult> {
+    return this.#run(options, async (signal) => {
+      const { fetchImage } = await import("./fetch.ts");
+      return fetchImage(this.#stack, reference, { ...options, signal });
     });
   }
 
@@ -59,7 +92,36 @@ export class StoreClient implements Client {
   }
 
   snapshotter(name: string = this.#stack.defaultSnapshotter): Promise<Snapshotter> {
-    return this.#run({}, () => this.#stack.snapshotters.get(name));
+    return this.#run({}, () => this.#stack.namespace.snapshotter(name));
+  }
+
+  under(lease: string): ReturnType<Client["under"]> {
+    return this.#stack.namespace.under(lease);
+  }
+
+  gc(options: CollectOptions = {}): Promise<CollectReport> {
+    return this.#run(options, (signal) => this.#stack.metadata.collect({ ...options, signal }));
+  }
+
+  why(item: Parameters<Client["why"]>[0], options: CallOptions = {}): Promise<Explanation> {
+    return this.#run(options, (signal) => {
+      return this.#stack.metadata.why({ namespace: this.namespace, ...item }, { ...options, signal });
+    });
+  }
+
+  check(options: CheckOptions = {}): Promise<CheckReport> {
+    return this.#run(options, (signal) => this.#stack.metadata.check({ ...options, signal }));
+  }
+
+  repair(options: CheckOptions = {}): Promise<RepairReport> {
+    return this.#run(options, (signal) => this.#stack.metadata.repair({ ...options, signal }));
+  }
+
+  usage(options: CallOptions = {}): Promise<StoreUsage> {
+    return this.#run(options, async (signal) => {
+      const { storeUsage } = await import("./usage.ts");
+      return storeUsage(this.#stack, { signal });
+    });
   }
 
   close(): Promise<void> {

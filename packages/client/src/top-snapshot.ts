@@ -15,7 +15,7 @@ export async function topSnapshot(
   options: MountOptions & { readonly snapshotter: string },
 ): Promise<string | undefined> {
   const { signal, snapshotter: name } = options;
-  const image = await stack.metadata.images.get(formatReference(parseReference(reference)), { signal });
+  const image = await stack.namespace.images.get(formatReference(parseReference(reference)), { signal });
   const { config } = await storedManifest(stack, image, options);
   if (config === undefined) {
     throw new CodedError("ERR_NOT_IMPLEMENTED", `image ${image.name}: is an artifact, there is nothing to mount`);
@@ -23,7 +23,7 @@ export async function topSnapshot(
   const top = chainId(config.rootfs.diff_ids);
   if (top === "") return undefined;
   try {
-    const snapshotter = await stack.snapshotters.get(name);
+    const snapshotter = await stack.namespace.snapshotter(name);
     await snapshotter.stat(top, { signal });
     return top;
   } catch (error) {
@@ -36,7 +36,7 @@ export async function topSnapshot(
 async function storedManifest(stack: Stack, image: ImageRecord, options: MountOptions): Promise<ImageManifest> {
   const platform = platformOf(options.platform);
   try {
-    return await manifestFor(stack.metadata.content, image.target, onlyPlatform(platform), { signal: options.signal });
+    return await manifestFor(stack.namespace.content, image.target, onlyPlatform(platform), { signal: options.signal });
   } catch (error) {
     if (!hasCode(error, "ERR_NOT_FOUND")) throw error;
     const message = `image ${image.name}: not stored for platform ${formatPlatform(platform)}, pull it first`;

@@ -9,7 +9,7 @@ export const labelGcRefContent = "containerd.io/gc.ref.content";
 
 /**
  * On a blob, snapshot or image: with the name of a snapshotter after it, keeps the snapshot that the value names.
- * `.<anything>` or `/<anything>` may follow (U-GC).
+ * `/<anything>` may follow; a dot may not, for it can be part of the name (U-GC).
  */
 export const labelGcRefSnapshotPrefix = "containerd.io/gc.ref.snapshot.";
 

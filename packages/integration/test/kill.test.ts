@@ -59,7 +59,8 @@ async function expectOneChain(root: string, pulled: Pulled): Promise<void> {
   );
   expect(directories).toHaveLength(chain.length);
 
-  const { blobs, ingests } = JSON.parse((await varve(["content", "ls", "--json", `--root=${root}`])).stdout);
+  const { blobs } = JSON.parse((await varve(["content", "ls", "--json", `--root=${root}`])).stdout);
+  const { ingests } = JSON.parse((await varve(["content", "ingests", "--json", `--root=${root}`])).stdout);
   expect(ingests).toEqual([]);
   // The layers, the config and the manifest.
   expect(blobs).toHaveLength(chain.length + 2);

@@ -1,19 +1,16 @@
-import { DatabaseSync } from "node:sqlite";
-import type { SQLInputValue, SQLOutputValue } from "node:sqlite";
+import type { DatabaseSync, SQLInputValue, SQLOutputValue } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
 import { CodedError } from "@varve/errors";
+import { Reserve } from "./reserve.ts";
+import { isBusy, isNoSpace, translate } from "./sqlite-errors.ts";
+import { WriteQueue } from "./write-queue.ts";
 
-// Result codes of SQLite, https://www.sqlite.org/rescode.html
-const busy = 5;
-const full = 13;
-const corrupt = 11;
-const notADatabase = 26;
 const patienceMs = 10_000;
 
 export type Row = Readonly<Record<string, SQLOutputValue>>;
 type Value = SQLInputValue;
 
-/** Statements within one `read` or `write`. */
+/** Statements within one `read`, `write` or `free`. */
 export interface Session {
   all(sql: string, ...values: readonly Value[]): readonly Row[];
   get(sql: string, ...values: readonly Value[]): Row | undefined;
@@ -21,52 +18,89 @@ export interface Session {
   run(sql: string, ...values: readonly Value[]): number;
 }
 
+export interface DatabaseOptions {
+  readonly readOnly: boolean;
+  readonly durability: "full" | "none";
+}
+
 /**
  * One SQLite file that several processes may use. Waiting for another process does not block the thread: an attempt that
  * finds the file locked is made again a little later.
  */
 export class Database {
-  readonly #path: string;
+  readonly path: string;
+  /** Writing fails with the error EROFS. */
+  readonly readOnly: boolean;
   readonly #session: Session;
+  readonly #reserve: Reserve;
+  readonly #queue: WriteQueue;
   #connection: DatabaseSync | undefined;
 
-  private constructor(path: string, connection: DatabaseSync) {
-    this.#path = path;
+  constructor(path: string, connection: DatabaseSync, options: DatabaseOptions) {
+    this.path = path;
+    this.readOnly = options.readOnly;
     this.#connection = connection;
     this.#session = sessionOf(connection);
-  }
-
-  /**
-   * Opens the file, and brings it to the newest format in one step.
-   *
-   * @param migrations element i brings format i to i + 1
-   * @throws ERR_NOT_IMPLEMENTED the file has a newer format
-   * @throws ERR_INVALID_DATA the file is no database of ours
-   */
-  static async open(path: string, applicationId: number, migrations: readonly string[]): Promise<Database> {
-    const connection = new DatabaseSync(path, { timeout: 0, enableForeignKeyConstraints: true });
-    const database = new Database(path, connection);
-    try {
-      await database.#attempt(() => {
-        connection.exec("PRAGMA journal_mode = WAL");
-        connection.exec("PRAGMA synchronous = FULL");
-      });
-      await database.#migrate(applicationId, migrations);
-      return database;
-    } catch (error) {
-      database.close();
-      throw error;
-    }
+    this.#reserve = new Reserve(path);
+    this.#queue = new WriteQueue({
+      session: this.#session,
+      durability: options.durability,
+      patienceMs,
+      mustBeOpen: () => this.mustBeOpen(),
+      failure: (error) => translate(error, `metadata ${path}`),
+      lockedError: (cause) => this.#locked(cause),
+    });
   }
 
   /** Reads one consistent state. */
   read<T>(section: (session: Session) => T, signal?: AbortSignal): Promise<T> {
-    return this.#transaction("BEGIN", section, signal);
+    return this.#attempt(() => this.#reading(section), signal);
   }
 
-  /** Changes all or nothing; durable when it resolves. */
+  /** Changes all or nothing; durable when it resolves. The section may run more than once, only the last time counts. */
   write<T>(section: (session: Session) => T, signal?: AbortSignal): Promise<T> {
-    return this.#transaction("BEGIN IMMEDIATE", section, signal);
+    return this.#queue.add(section, { durable: true, signal });
+  }
+
+  /** As `write`, for what may be lost in a power cut: it is on disk with the next `write`. */
+  note<T>(section: (session: Session) => T, signal?: AbortSignal): Promise<T> {
+    return this.#queue.add(section, { durable: false, signal });
+  }
+
+  /**
+   * As `write`, for changes that make room: on a full disk they get space that is held back for them, so that a full store
+   * can be emptied (F01).
+   */
+  async free<T>(section: (session: Session) => T, signal?: AbortSignal): Promise<T> {
+    try {
+      return await this.write(section, signal);
+    } catch (error) {
+      if (!isNoSpace(error) || !(await this.#reserve.release())) throw error;
+    }
+    try {
+      return await this.write(section, signal);
+    } finally {
+      await this.#reserve.hold();
+    }
+  }
+
+  /** What SQLite finds wrong with the file, one sentence each; nothing if it is whole. Reads all of it. */
+  problems(signal?: AbortSignal): Promise<readonly string[]> {
+    return this.read((session) => {
+      const rows = session.all("PRAGMA integrity_check(100)");
+      return rows.map((row) => String(row["integrity_check"])).filter((text) => text !== "ok");
+    }, signal);
+  }
+
+  /** Runs a statement that is no part of a transaction. */
+  execute(sql: string): Promise<void> {
+    return this.#attempt(() => this.mustBeOpen().exec(sql), undefined);
+  }
+
+  /** @throws ERR_FAILED_PRECONDITION it is closed (C-MD.13) */
+  mustBeOpen(): DatabaseSync {
+    if (this.#connection !== undefined) return this.#connection;
+    throw new CodedError("ERR_FAILED_PRECONDITION", `metadata ${this.path}: closed`);
   }
 
   close(): void {
@@ -74,79 +108,32 @@ export class Database {
     this.#connection = undefined;
   }
 
-  #migrate(applicationId: number, migrations: readonly string[]): Promise<void> {
-    const known = migrations.length;
-    return this.write((session) => {
-      const format = numberOf(session, "user_version");
-      const application = numberOf(session, "application_id");
-      const isEmpty = session.get("SELECT 1 FROM sqlite_master LIMIT 1") === undefined;
-      if (application !== applicationId && !(application === 0 && isEmpty)) {
-        throw new CodedError("ERR_INVALID_DATA", `metadata ${this.#path}: a database of another program`);
-      }
-      if (format > known) {
-        throw new CodedError(
-          "ERR_NOT_IMPLEMENTED",
-          `metadata ${this.#path}: format ${format} is newer than ${known}, the newest known to this version`,
-        );
-      }
-      if (format === known) return;
-      for (const migration of migrations.slice(format)) this.#connection?.exec(migration);
-      this.#connection?.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${known}`);
-    });
-  }
-
-  #transaction<T>(begin: string, section: (session: Session) => T, signal: AbortSignal | undefined): Promise<T> {
-    return this.#attempt(() => {
-      const connection = this.#connection;
-      if (connection === undefined) throw new CodedError("ERR_FAILED_PRECONDITION", `metadata ${this.#path}: closed`);
-      connection.exec(begin);
-      try {
-        const result = section(this.#session);
-        connection.exec("COMMIT");
-        return result;
-      } catch (error) {
-        // Some failures, a full disk among them, have ended the transaction already.
-        if (connection.isTransaction) connection.exec("ROLLBACK");
-        throw error;
-      }
-    }, signal);
-  }
-
-  async #attempt<T>(call: () => T, signal?: AbortSignal): Promise<T> {
-    signal?.throwIfAborted();
+  async #attempt<T>(call: () => T, signal: AbortSignal | undefined): Promise<T> {
     const deadline = performance.now() + patienceMs;
     for (let bound = 2; ; bound = Math.min(bound * 2, 64)) {
+      signal?.throwIfAborted();
       try {
         return call();
       } catch (error) {
-        const failure = this.#translate(error);
-        if (failure !== "busy") throw failure;
-        if (performance.now() > deadline) {
-          throw new CodedError("ERR_UNAVAILABLE", `metadata ${this.#path}: locked by another process for 10 s`, {
-            cause: error,
-          });
-        }
+        if (!isBusy(error)) throw translate(error, `metadata ${this.path}`);
+        if (performance.now() > deadline) throw this.#locked(error);
       }
       await sleep(1 + Math.random() * bound);
-      signal?.throwIfAborted();
     }
   }
 
-  #translate(error: unknown): unknown {
-    if (!(error instanceof Error && "errcode" in error && typeof error.errcode === "number")) return error;
-    const subject = `metadata ${this.#path}`;
-    switch (error.errcode & 0xff) {
-      case busy:
-        return "busy";
-      case full:
-        return Object.assign(new Error(`${subject}: no space left on device`, { cause: error }), { code: "ENOSPC" });
-      case corrupt:
-        return new CodedError("ERR_DATA_LOSS", `${subject}: the database is damaged`, { cause: error });
-      case notADatabase:
-        return new CodedError("ERR_INVALID_DATA", `${subject}: not a database`, { cause: error });
-      default:
-        return error;
+  #reading<T>(section: (session: Session) => T): T {
+    const connection = this.mustBeOpen();
+    this.#session.run("BEGIN");
+    try {
+      return section(this.#session);
+    } finally {
+      if (connection.isTransaction) this.#session.run("COMMIT");
     }
+  }
+
+  #locked(cause: unknown): CodedError {
+    return new CodedError("ERR_UNAVAILABLE", `metadata ${this.path}: locked by another process for 10 s`, { cause });
   }
 }
 
@@ -162,8 +149,4 @@ function sessionOf(connection: DatabaseSync): Session {
     get: (sql, ...values) => prepared(sql).get(...values),
     run: (sql, ...values) => Number(prepared(sql).run(...values).changes),
   };
-}
-
-function numberOf(session: Session, pragma: string): number {
-  return Number(session.get(`PRAGMA ${pragma}`)?.[pragma] ?? 0);
 }

@@ -1,2 +1,10 @@
+export { nextExpiry } from "./gc/next-expiry.ts";
+export { createCollectScheduler } from "./gc/scheduler.ts";
 export { openMetadata } from "./open.ts";
-export type { Metadata, MetadataOptions } from "./open.ts";
+export type { CheckOptions, CheckReport, Problem, Repair, RepairReport } from "./check/report.ts";
+export type { CollectedItem, CollectOptions, CollectReport, Explanation, Reason } from "./gc/report.ts";
+export type { CollectibleResource } from "./gc/resource.ts";
+export type { CollectLogger, CollectScheduleOptions, CollectScheduler } from "./gc/scheduler.ts";
+export type { Item } from "./item.ts";
+export type { Metadata, MetadataOptions, Namespace, SnapshotBackends } from "./metadata.ts";
+export type { NamespaceInfo, NamespaceStore } from "./namespace-store.ts";

@@ -32,7 +32,21 @@ export function changeLabels(labels: Labels, changes: Readonly<Record<string, st
   return Object.fromEntries(result);
 }
 
+/** @throws ERR_DATA_LOSS what is stored are no labels */
 export function labelsOf(row: Row | undefined): Labels {
-  const stored: unknown = row === undefined ? {} : JSON.parse(String(row["labels"]));
-  return Object.fromEntries(Object.entries(stored ?? {}).map(([key, value]) => [key, String(value)]));
+  const text = row?.["labels"] ?? "{}";
+  if (text === "{}") return {};
+  const stored = parseStored(text);
+  return Object.fromEntries(Object.entries(stored).map(([key, value]) => [key, String(value)]));
+}
+
+/** A JSON object out of a column. @throws ERR_DATA_LOSS it is none: the database is damaged where nothing else shows it (P07) */
+export function parseStored(text: unknown): object {
+  try {
+    const stored: unknown = JSON.parse(String(text));
+    if (typeof stored === "object" && stored !== null) return stored;
+  } catch (error) {
+    throw new CodedError("ERR_DATA_LOSS", "metadata: a damaged record", { cause: error });
+  }
+  throw new CodedError("ERR_DATA_LOSS", "metadata: a damaged record");
 }

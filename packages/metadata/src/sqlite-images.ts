@@ -1,111 +1,143 @@
-import type { CallOptions } from "@varve/content";
-import { isDigest } from "@varve/digest";
+import type { CallOptions, WalkOptions } from "@varve/content";
 import { CodedError } from "@varve/errors";
-import type { ImageInput, ImageRecord, ImageStore } from "@varve/images";
-import type { Descriptor } from "@varve/oci";
-import type { Database, Row, Session } from "./database.ts";
-import { changeLabels, checkLabels, labelsOf } from "./labels.ts";
-import type { Labels } from "./labels.ts";
+import { imageFilter } from "@varve/images";
+import type {
+  DeleteImageOptions,
+  ImageChanges,
+  ImageInput,
+  ImageRecord,
+  ImageStore,
+  UpdateImageOptions,
+} from "@varve/images";
+import type { Row, Session } from "./database.ts";
+import { changeImage, checkChanges, checkImage } from "./image-changes.ts";
+import type { ImageContents } from "./image-changes.ts";
+import { imageOf } from "./image-rows.ts";
+import { changeLabels } from "./labels.ts";
+import { addToLease } from "./lease-rows.ts";
+import { useNamespace } from "./namespace-rows.ts";
+import { pages, textOf } from "./pages.ts";
+import type { Scope } from "./store-context.ts";
 
-const pageSize = 100;
-
+/** The images of one namespace. */
 export class SqliteImages implements ImageStore {
-  readonly #database: Database;
+  readonly #scope: Scope;
 
-  constructor(database: Database) {
-    this.#database = database;
+  constructor(scope: Scope) {
+    this.#scope = scope;
   }
 
   async get(name: string, options: CallOptions = {}): Promise<ImageRecord> {
-    const row = await this.#database.read((session) => find(session, name), options.signal);
-    if (row === undefined) throw notFound(name);
-    return recordOf(row);
+    const { database } = this.#scope.context;
+    const image = await database.read((session) => this.#find(session, name), options.signal);
+    if (image === undefined) throw notFound(name);
+    return image;
   }
 
-  async *list(options: CallOptions = {}): AsyncGenerator<ImageRecord, void, undefined> {
-    // Page by page, so that no transaction is open while the consumer works (U-MD.16).
-    for (let after = ""; ;) {
-      const rows = await this.#database.read(
-        (session) => session.all("SELECT * FROM images WHERE name > ? ORDER BY name LIMIT ?", after, pageSize),
-        options.signal,
+  async *list(options: WalkOptions = {}): AsyncGenerator<ImageRecord, void, undefined> {
+    const matches = imageFilter(options.filters);
+    const { context, namespace } = this.#scope;
+    const page = (session: Session, after: Row | undefined, limit: number): readonly Row[] =>
+      session.all(
+        "SELECT * FROM images WHERE namespace = ? AND name > ? ORDER BY name LIMIT ?",
+        namespace,
+        textOf(after, "name"),
+        limit,
       );
+    for await (const rows of pages(context.database, page, options.signal)) {
       for (const row of rows) {
-        const record = recordOf(row);
-        after = record.name;
-        yield record;
+        const image = imageOf(row);
+        if (matches(image)) yield image;
       }
-      if (rows.length < pageSize) return;
     }
   }
 
-  create(image: ImageInput, options: CallOptions = {}): Promise<ImageRecord> {
-    return this.#write(image, options, (session) => {
-      if (find(session, image.name) !== undefined) {
-        throw new CodedError("ERR_ALREADY_EXISTS", `image ${image.name}: already exists`);
-      }
-      return {};
-    });
-  }
-
-  put(image: ImageInput, options: CallOptions = {}): Promise<ImageRecord> {
-    return this.#write(image, options, (session) => labelsOf(find(session, image.name)));
-  }
-
-  async delete(name: string, options: CallOptions = {}): Promise<void> {
-    const changed = await this.#database.write(
-      (session) => session.run("DELETE FROM images WHERE name = ?", name),
-      options.signal,
-    );
-    if (changed === 0) throw notFound(name);
-  }
-
-  async #write(image: ImageInput, options: CallOptions, before: (session: Session) => Labels): Promise<ImageRecord> {
-    const { name, target } = image;
-    const given = image.labels ?? {};
+  async create(image: ImageInput, options: CallOptions = {}): Promise<ImageRecord> {
     checkImage(image);
-    const row = await this.#database.write((session) => {
-      const labels = changeLabels(before(session), given);
-      const now = Date.now();
-      session.run(
-        `INSERT INTO images (name, target, labels, created_at, updated_at) VALUES (?, ?, ?, ?, ?)
-         ON CONFLICT (name) DO UPDATE
-         SET target = excluded.target, labels = excluded.labels, updated_at = excluded.updated_at`,
-        name,
-        JSON.stringify(target),
-        JSON.stringify(labels),
-        now,
-        now,
-      );
-      return find(session, name);
+    const { name, target, labels = {} } = image;
+    const created = await this.#scope.context.database.write((session) => {
+      const old = this.#find(session, name);
+      // A lease takes what exists already too, so this is no failure of the transaction.
+      const saved = old === undefined ? this.#save(session, name, { target, labels }) : undefined;
+      this.#lease(session, name);
+      return saved;
     }, options.signal);
-    if (row === undefined) throw new CodedError("ERR_INTERNAL", `image ${name}: gone within its own transaction`);
-    return recordOf(row);
+    if (created === undefined) throw new CodedError("ERR_ALREADY_EXISTS", `image ${name}: already exists`);
+    return created;
   }
-}
 
-function find(session: Session, name: string): Row | undefined {
-  return session.get("SELECT * FROM images WHERE name = ?", name);
-}
+  async update(name: string, changes: ImageChanges, options: UpdateImageOptions = {}): Promise<ImageRecord> {
+    const { replace = false, signal } = options;
+    checkChanges(name, changes);
+    return this.#scope.context.database.write((session) => {
+      const old = this.#find(session, name);
+      if (old === undefined) throw notFound(name);
+      return this.#save(session, name, changeImage(old, changes, replace), old);
+    }, signal);
+  }
 
-// U-MD.9
-function checkImage({ name, target, labels = {} }: ImageInput): void {
-  const wrong = (why: string): CodedError => new CodedError("ERR_INVALID_ARGUMENT", `image ${name}: ${why}`);
-  if (name === "") throw new CodedError("ERR_INVALID_ARGUMENT", "image: the name is empty");
-  if (target.mediaType === "") throw wrong("the target has no media type");
-  if (!isDigest(target.digest)) throw wrong("the target has no valid digest");
-  if (!Number.isSafeInteger(target.size) || target.size <= 0) throw wrong("the target has no size");
-  checkLabels(`image ${name}`, labels);
-}
+  async put(image: ImageInput, options: CallOptions = {}): Promise<ImageRecord> {
+    checkImage(image);
+    const { name, target } = image;
+    return this.#scope.context.database.write((session) => {
+      const old = this.#find(session, name);
+      const labels = changeLabels(old?.labels ?? {}, image.labels ?? {});
+      const saved = this.#save(session, name, { target, labels }, old);
+      this.#lease(session, name);
+      return saved;
+    }, options.signal);
+  }
 
-function recordOf(row: Row): ImageRecord {
-  const target: Descriptor = JSON.parse(String(row["target"]));
-  return {
-    name: String(row["name"]),
-    target,
-    labels: labelsOf(row),
-    createdAt: new Date(Number(row["created_at"])),
-    updatedAt: new Date(Number(row["updated_at"])),
-  };
+  async delete(name: string, options: DeleteImageOptions = {}): Promise<void> {
+    const { target, signal } = options;
+    const { context, namespace } = this.#scope;
+    await context.database.free((session) => {
+      const image = this.#find(session, name);
+      if (image === undefined) throw notFound(name);
+      const actual = image.target.digest;
+      if (target !== undefined && actual !== target) {
+        throw new CodedError("ERR_NOT_FOUND", `image ${name}: its target is ${actual}, not ${target}`);
+      }
+      session.run("DELETE FROM images WHERE namespace = ? AND name = ?", namespace, name);
+    }, signal);
+  }
+
+  #find(session: Session, name: string): ImageRecord | undefined {
+    const sql = "SELECT * FROM images WHERE namespace = ? AND name = ?";
+    const row = session.get(sql, this.#scope.namespace, name);
+    return row && imageOf(row);
+  }
+
+  #save(session: Session, name: string, contents: ImageContents, old?: ImageRecord): ImageRecord {
+    const { namespace } = this.#scope;
+    const { target, labels } = contents;
+    // Not before the last change, if the clock was set back (P08).
+    const now = Math.max(Date.now(), old?.updatedAt.getTime() ?? 0);
+    useNamespace(session, namespace);
+    session.run(
+      `INSERT INTO images (namespace, name, target, labels, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?)
+       ON CONFLICT (namespace, name) DO UPDATE
+       SET target = excluded.target, labels = excluded.labels, updated_at = excluded.updated_at`,
+      namespace,
+      name,
+      JSON.stringify(target),
+      JSON.stringify(labels),
+      now,
+      now,
+    );
+    return {
+      name,
+      target,
+      labels: { ...labels },
+      createdAt: old?.createdAt ?? new Date(now),
+      updatedAt: new Date(now),
+    };
+  }
+
+  #lease(session: Session, name: string): void {
+    const { namespace, lease } = this.#scope;
+    addToLease(session, namespace, lease, { type: "image", id: name });
+  }
 }
 
 function notFound(name: string): CodedError {

@@ -1,128 +1,132 @@
 import { randomUUID } from "node:crypto";
-import { isDigest } from "@varve/digest";
 import { CodedError } from "@varve/errors";
-import type { CallOptions, CreateLeaseOptions, Lease, LeaseManager, LeaseResource } from "@varve/leases";
-import type { Database, Row, Session } from "./database.ts";
+import { labelGcExpire, leaseFilter } from "@varve/leases";
+import type { CallOptions, CreateLeaseOptions, Lease, LeaseManager, LeaseResource, ListOptions } from "@varve/leases";
+import type { Row, Session } from "./database.ts";
+import { expiryOf } from "./expiry.ts";
 import { checkLabels, labelsOf } from "./labels.ts";
+import type { Labels } from "./labels.ts";
+import { checkResource, resourceOf } from "./lease-resources.ts";
+import { addToLease, columnsOf, mustHaveLease } from "./lease-rows.ts";
+import { useNamespace } from "./namespace-rows.ts";
+import { pages, textOf } from "./pages.ts";
+import type { Scope } from "./store-context.ts";
 
-const pageSize = 100;
-
+/** The leases of one namespace. */
 export class SqliteLeases implements LeaseManager {
-  readonly #database: Database;
+  readonly #scope: Scope;
 
-  constructor(database: Database) {
-    this.#database = database;
+  constructor(scope: Scope) {
+    this.#scope = scope;
   }
 
   async create(options: CreateLeaseOptions = {}): Promise<Lease> {
-    const { id = randomUUID(), labels = {}, expiresAt, signal } = options;
+    const { id = randomUUID(), signal } = options;
     if (id === "") throw new CodedError("ERR_INVALID_ARGUMENT", "lease: the id is empty");
-    if (expiresAt !== undefined && Number.isNaN(expiresAt.getTime())) {
-      throw new CodedError("ERR_INVALID_ARGUMENT", `lease ${id}: expiresAt is not a valid date`);
-    }
+    const { labels, expiresAt } = withExpiry(id, options);
     checkLabels(`lease ${id}`, labels);
     const createdAt = new Date();
-    await this.#database.write((session) => {
-      if (exists(session, id)) throw new CodedError("ERR_ALREADY_EXISTS", `lease ${id}: already exists`);
-      session.run(
-        "INSERT INTO leases (id, labels, created_at, expires_at) VALUES (?, ?, ?, ?)",
+    const { context, namespace } = this.#scope;
+    await context.database.write((session) => {
+      useNamespace(session, namespace);
+      const created = session.run(
+        "INSERT OR IGNORE INTO leases (namespace, id, labels, created_at, expires_at) VALUES (?, ?, ?, ?, ?)",
+        namespace,
         id,
         JSON.stringify(labels),
         createdAt.getTime(),
         expiresAt?.getTime() ?? null,
       );
+      if (created === 0) throw new CodedError("ERR_ALREADY_EXISTS", `lease ${id}: already exists`);
     }, signal);
     return { id, labels: { ...labels }, createdAt, expiresAt };
   }
 
   async delete(id: string, options: CallOptions = {}): Promise<void> {
-    const changed = await this.#database.write(
-      (session) => session.run("DELETE FROM leases WHERE id = ?", id),
-      options.signal,
-    );
-    if (changed === 0) throw notFound(id);
+    const { context, namespace } = this.#scope;
+    await context.database.free((session) => {
+      const changed = session.run("DELETE FROM leases WHERE namespace = ? AND id = ?", namespace, id);
+      if (changed === 0) throw new CodedError("ERR_NOT_FOUND", `lease ${id}: not found`);
+    }, options.signal);
   }
 
-  async *list(options: CallOptions = {}): AsyncGenerator<Lease, void, undefined> {
-    for (let after = ""; ;) {
-      const rows = await this.#database.read(
-        (session) => session.all("SELECT * FROM leases WHERE id > ? ORDER BY id LIMIT ?", after, pageSize),
-        options.signal,
+  async *list(options: ListOptions = {}): AsyncGenerator<Lease, void, undefined> {
+    const matches = leaseFilter(options.filters);
+    const { context, namespace } = this.#scope;
+    const page = (session: Session, after: Row | undefined, limit: number): readonly Row[] =>
+      session.all(
+        "SELECT * FROM leases WHERE namespace = ? AND id > ? ORDER BY id LIMIT ?",
+        namespace,
+        textOf(after, "id"),
+        limit,
       );
+    for await (const rows of pages(context.database, page, options.signal)) {
       for (const row of rows) {
         const lease = leaseOf(row);
-        after = lease.id;
-        yield lease;
+        if (matches(lease)) yield lease;
       }
-      if (rows.length < pageSize) return;
     }
   }
 
   async add(id: string, resource: LeaseResource, options: CallOptions = {}): Promise<void> {
-    const key = keyOf(id, resource);
-    await this.#database.write((session) => {
-      if (!exists(session, id)) throw notFound(id);
-      session.run("INSERT OR IGNORE INTO lease_resources (lease, type, snapshotter, id) VALUES (?, ?, ?, ?)", ...key);
-    }, options.signal);
+    const { context, namespace } = this.#scope;
+    checkResource(id, resource, context.resources);
+    await context.database.write((session) => addToLease(session, namespace, id, resource), options.signal);
   }
 
   async remove(id: string, resource: LeaseResource, options: CallOptions = {}): Promise<void> {
-    const key = keyOf(id, resource);
-    await this.#database.write((session) => {
-      if (!exists(session, id)) throw notFound(id);
-      session.run("DELETE FROM lease_resources WHERE lease = ? AND type = ? AND snapshotter = ? AND id = ?", ...key);
+    const { context, namespace } = this.#scope;
+    checkResource(id, resource, context.resources);
+    await context.database.free((session) => {
+      mustHaveLease(session, namespace, id);
+      session.run(
+        "DELETE FROM lease_resources WHERE namespace = ? AND lease = ? AND type = ? AND snapshotter = ? AND id = ?",
+        namespace,
+        id,
+        ...columnsOf(resource),
+      );
     }, options.signal);
   }
 
   async *resources(id: string, options: CallOptions = {}): AsyncGenerator<LeaseResource, void, undefined> {
-    const rows = await this.#database.read((session) => {
-      if (!exists(session, id)) throw notFound(id);
-      return session.all("SELECT type, snapshotter, id FROM lease_resources WHERE lease = ? ORDER BY 1, 2, 3", id);
-    }, options.signal);
-    for (const row of rows) yield resourceOf(row);
+    const { context, namespace } = this.#scope;
+    const page = (session: Session, after: Row | undefined, limit: number): readonly Row[] => {
+      // A lease that goes while it is read holds nothing more; that is no error.
+      if (after === undefined) mustHaveLease(session, namespace, id);
+      return session.all(
+        `SELECT type, snapshotter, id FROM lease_resources
+         WHERE namespace = ? AND lease = ? AND (type, snapshotter, id) > (?, ?, ?) ORDER BY 1, 2, 3 LIMIT ?`,
+        namespace,
+        id,
+        textOf(after, "type"),
+        textOf(after, "snapshotter"),
+        textOf(after, "id"),
+        limit,
+      );
+    };
+    for await (const rows of pages(context.database, page, options.signal)) yield* rows.map(resourceOf);
   }
 }
 
-function exists(session: Session, id: string): boolean {
-  return session.get("SELECT 1 FROM leases WHERE id = ?", id) !== undefined;
-}
-
-/** The columns of a resource, its shape checked (U-MD.10). */
-function keyOf(lease: string, resource: LeaseResource): [string, string, string, string] {
-  const wrong = (why: string): CodedError => new CodedError("ERR_INVALID_ARGUMENT", `lease ${lease}: ${why}`);
-  const { type, id } = resource;
-  if (id === "") throw wrong(`a resource of type ${type} without an id`);
-  switch (type) {
-    case "content":
-      if (!isDigest(id)) throw wrong(`content ${id}: not a digest`);
-      return [lease, type, "", id];
-    case "ingest":
-    case "image":
-      return [lease, type, "", id];
-    case "snapshot":
-      if (resource.snapshotter === "") throw wrong(`snapshot ${id}: no snapshotter is named`);
-      return [lease, type, resource.snapshotter, id];
-    default:
-      throw new CodedError("ERR_NOT_IMPLEMENTED", `lease ${lease}: resources of type ${String(type)}`);
+/** The label and the option say the same; the option wins. */
+function withExpiry(id: string, options: CreateLeaseOptions): { labels: Labels; expiresAt: Date | undefined } {
+  const { labels = {}, expiresAt } = options;
+  if (expiresAt === undefined) {
+    const text = labels[labelGcExpire];
+    return { labels, expiresAt: text === undefined ? undefined : expiryOf(`lease ${id}`, labelGcExpire, text) };
   }
-}
-
-function resourceOf(row: Row): LeaseResource {
-  const [type, id] = [String(row["type"]), String(row["id"])];
-  if (type === "content" || type === "ingest" || type === "image") return { type, id };
-  return { type: "snapshot", snapshotter: String(row["snapshotter"]), id };
+  if (Number.isNaN(expiresAt.getTime())) {
+    throw new CodedError("ERR_INVALID_ARGUMENT", `lease ${id}: expiresAt is not a valid date`);
+  }
+  return { labels: { ...labels, [labelGcExpire]: expiresAt.toISOString() }, expiresAt };
 }
 
 function leaseOf(row: Row): Lease {
   const expiresAt = row["expires_at"];
   return {
-    id: String(row["id"]),
+    id: textOf(row, "id"),
     labels: labelsOf(row),
     createdAt: new Date(Number(row["created_at"])),
     expiresAt: expiresAt === null || expiresAt === undefined ? undefined : new Date(Number(expiresAt)),
   };
-}
-
-function notFound(id: string): CodedError {
-  return new CodedError("ERR_NOT_FOUND", `lease ${id}: not found`);
 }

@@ -16,6 +16,8 @@ export const exitCodes = {
 } as const;
 
 const byCode: ReadonlyMap<unknown, number> = new Map<ErrorCode, number>([
+  // What comes from outside is invalid data; arguments are what somebody typed.
+  ["ERR_INVALID_ARGUMENT", exitCodes.usage],
   ["ERR_NOT_FOUND", exitCodes.notFound],
   ["ERR_UNAUTHENTICATED", exitCodes.denied],
   ["ERR_PERMISSION_DENIED", exitCodes.denied],

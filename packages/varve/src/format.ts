@@ -20,6 +20,29 @@ export function formatDuration(milliseconds: number): string {
   return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, "0")} s`;
 }
 
+/** How long ago something was, in its largest unit: `45 s`, `3 min`, `2 h`, `9 d`. */
+export function formatAge(milliseconds: number): string {
+  const seconds = Math.max(0, Math.floor(milliseconds / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  return seconds < 86_400 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86_400)} d`;
+}
+
+// What the store notes for itself: there are many of them, and what they say has columns and commands of its own.
+const bookkeeping = /^containerd\.io\/gc\.(?:ref\.|bref\.|expire$)/;
+
+/** `team=a,tier=web`, by name, without what the store notes for itself; a dash if there are none. */
+export function formatLabels(labels: Readonly<Record<string, string>>): string {
+  const shown = Object.entries(labels).filter(([name]) => !bookkeeping.test(name));
+  const pairs = shown.map(([name, value]) => `${name}=${value}`);
+  return pairs.length === 0 ? "-" : pairs.toSorted().join(",");
+}
+
+/** `1 image`, `2 images`. */
+export function formatCount(count: number, singular: string, plural = `${singular}s`): string {
+  return `${count} ${count === 1 ? singular : plural}`;
+}
+
 /** Enough of a digest to tell layers apart. */
 export function shortDigest(digest: string): string {
   return digest.slice(digest.indexOf(":") + 1, digest.indexOf(":") + 13);

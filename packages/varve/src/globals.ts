@@ -4,6 +4,7 @@ import type { ProgressMode } from "./progress/progress-modes.ts";
 /** The options every command takes, before or after its name. */
 export interface GlobalOptions {
   readonly root?: string;
+  readonly namespace?: string;
   readonly platform?: string;
   readonly snapshotter?: string;
   readonly plainHttp?: boolean;
@@ -16,6 +17,7 @@ export async function withClient<T>(options: GlobalOptions, body: (client: Clien
   const { openClient } = await import("@varve/client");
   const client = await openClient({
     root: options.root,
+    namespace: options.namespace,
     snapshotter: options.snapshotter,
     registry: { plainHttp: options.plainHttp },
   });

@@ -21,6 +21,8 @@ export interface RunOptions {
   readonly before?: readonly string[] | undefined;
   /** Arguments for node. */
   readonly node?: readonly string[] | undefined;
+  /** On top of this process's environment. */
+  readonly env?: NodeJS.ProcessEnv | undefined;
 }
 
 /** Runs `varve` with these arguments to its end. */
@@ -34,10 +36,10 @@ export async function varve(args: readonly string[], options: RunOptions = {}): 
 /** Starts `varve` with pipes for its three streams. */
 export function start(
   args: readonly string[],
-  { before = [], node = [] }: RunOptions = {},
+  { before = [], env = {}, node = [] }: RunOptions = {},
 ): ChildProcessWithoutNullStreams {
   const [file = "", ...rest] = [...before, process.execPath, ...node, main, ...args];
-  return spawn(file, rest, { env: { NODE_COMPILE_CACHE: compiled, ...process.env, NO_COLOR: "1" } });
+  return spawn(file, rest, { env: { NODE_COMPILE_CACHE: compiled, ...process.env, NO_COLOR: "1", ...env } });
 }
 
 export async function ended(child: ChildProcess): Promise<void> {

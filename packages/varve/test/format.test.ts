@@ -1,7 +1,15 @@
 import { expect, test } from "vitest";
 // Not exported: what the command prints is tested piece by piece here.
 import { exitCodeOf, UsageError } from "../src/exit-code.ts";
-import { formatBytes, formatDuration, formatTable, shortDigest } from "../src/format.ts";
+import {
+  formatAge,
+  formatBytes,
+  formatCount,
+  formatDuration,
+  formatLabels,
+  formatTable,
+  shortDigest,
+} from "../src/format.ts";
 import { CodedError } from "@varve/errors";
 
 test("bytes have three digits and powers of 1000", () => {
@@ -25,6 +33,28 @@ test("durations read well from milliseconds to minutes", () => {
   ]);
 });
 
+test("ages are in their largest unit, and never negative", () => {
+  expect([-1, 0, 59_999, 60_000, 3_599_999, 3_600_000, 86_399_999, 86_400_000, 1e10].map(formatAge)).toEqual([
+    "0 s",
+    "0 s",
+    "59 s",
+    "1 min",
+    "59 min",
+    "1 h",
+    "23 h",
+    "1 d",
+    "115 d",
+  ]);
+});
+
+test("labels are shown by name, those of the store's bookkeeping are not, and one thing in the singular", () => {
+  expect(formatLabels({ b: "2", a: "1" })).toBe("a=1,b=2");
+  expect(formatLabels({})).toBe("-");
+  const own = { "containerd.io/gc.ref.content.l.0": "sha256:x", "containerd.io/gc.expire": "never" };
+  expect(formatLabels({ ...own, "containerd.io/gc.root": "yes" })).toBe("containerd.io/gc.root=yes");
+  expect([0, 1, 2].map((count) => formatCount(count, "blob"))).toEqual(["0 blobs", "1 blob", "2 blobs"]);
+});
+
 test("a table is padded, and ends no line with spaces", () => {
   expect(
     formatTable([
@@ -39,11 +69,13 @@ test("twelve characters of a digest are shown, without its algorithm", () => {
 });
 
 test.each([
+  ["ERR_INVALID_ARGUMENT", 2],
   ["ERR_NOT_FOUND", 3],
   ["ERR_UNAUTHENTICATED", 4],
   ["ERR_PERMISSION_DENIED", 4],
   ["ERR_DIGEST_MISMATCH", 5],
   ["ERR_INVALID_DATA", 5],
+  ["ERR_DATA_LOSS", 5],
   ["ERR_NETWORK", 6],
   ["ERR_RATE_LIMITED", 7],
   ["ERR_NOT_IMPLEMENTED", 8],

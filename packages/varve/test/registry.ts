@@ -63,6 +63,7 @@ export async function putImage(
     os,
     architecture,
     variant,
+    config: { Env: ["PATH=/bin"], Cmd: ["/bin/app"], Labels: { maintainer: "nobody" } },
     rootfs: { type: "layers", diff_ids: packed.map(({ diffId }) => diffId) },
   });
   const manifest = {
@@ -72,6 +73,18 @@ export async function putImage(
     layers: packed.map(({ descriptor }) => descriptor),
   };
   return putJson(content, mediaTypes.ociManifest, manifest);
+}
+
+/** Stores an index of images, each for its platform. */
+export async function putIndex(
+  content: ContentStore,
+  images: readonly { readonly platform: Platform; readonly layers: readonly Files[] }[],
+): Promise<Descriptor> {
+  const manifests: Descriptor[] = [];
+  for (const { layers, platform } of images) {
+    manifests.push({ ...(await putImage(content, layers, platform)), platform });
+  }
+  return putJson(content, mediaTypes.ociIndex, { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests });
 }
 
 async function putJson(content: ContentStore, mediaType: string, value: unknown): Promise<Descriptor> {

@@ -124,10 +124,30 @@ test("a result that cannot be written is a failure, in one line", async () => {
 test("help and version go to standard output, and end with 0", async () => {
   const help = await varve(["--help"]);
   expect(help).toMatchObject({ code: 0, stderr: "" });
-  for (const command of ["pull", "images", "mount", "unmount", "snapshots", "content", "layer", "serve"]) {
+  const commands = [
+    "pull",
+    "mount",
+    "unmount",
+    "images",
+    "content",
+    "snapshots",
+    "leases",
+    "namespaces",
+    "gc",
+    "check",
+  ];
+  for (const command of [...commands, "repair", "df", "layer", "serve"]) {
     expect(help.stdout).toMatch(new RegExp(`^  ${command}\\b.*\\S`, "m"));
   }
-  for (const option of ["--root", "--platform", "--snapshotter", "--plain-http", "--progress", "--json"]) {
+  for (const option of [
+    "--root",
+    "--namespace",
+    "--platform",
+    "--snapshotter",
+    "--plain-http",
+    "--progress",
+    "--json",
+  ]) {
     expect(help.stdout).toContain(option);
   }
   expect(await varve(["pull", "--help"])).toMatchObject({ code: 0, stdout: expect.stringContaining("<reference>") });

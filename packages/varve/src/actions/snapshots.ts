@@ -1,25 +1,26 @@
 import { hasCode } from "@varve/errors";
 import type { SnapshotInfo, Snapshotter, Usage } from "@varve/snapshots";
-import { formatBytes, formatTable } from "../format.ts";
+import { formatBytes } from "../format.ts";
 import { withClient } from "../globals.ts";
-import { printResult } from "../output.ts";
+import { printList } from "../output.ts";
+import type { ListOptions } from "../output.ts";
 import type { CommandRun } from "../command-run.ts";
 
-export async function listSnapshots({ options, signal }: CommandRun): Promise<void> {
-  const snapshots = await withClient(options, async (client) =>
-    list(await client.snapshotter(options.snapshotter), signal),
-  );
-  await printResult(options.json, { snapshots }, () =>
-    formatTable([
-      ["KIND", "SIZE", "INODES", "NAME", "PARENT"],
-      ...snapshots.map(({ kind, name, parent, usage }) => [
-        kind,
-        formatBytes(usage.bytes),
-        String(usage.inodes),
-        name,
-        parent ?? "-",
-      ]),
-    ]),
+export async function listSnapshots({ options, signal }: CommandRun<ListOptions>): Promise<void> {
+  const form = {
+    key: "snapshots",
+    header: ["KIND", "SIZE", "INODES", "NAME", "PARENT"],
+    row: ({ kind, name, parent, usage }: Listed) => [
+      kind,
+      formatBytes(usage.bytes),
+      String(usage.inodes),
+      name,
+      parent ?? "-",
+    ],
+    name: ({ name }: Listed) => name,
+  };
+  await printList(options, form, () =>
+    withClient(options, async (client) => list(await client.snapshotter(options.snapshotter), signal)),
   );
 }
 

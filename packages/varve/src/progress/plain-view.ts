@@ -1,14 +1,15 @@
+import type { ProgressEvent } from "@varve/images";
 import { formatBytes, formatDuration, shortDigest } from "../format.ts";
 import { printable } from "../printable.ts";
 import { PullState } from "./pull-state.ts";
 import { totals } from "./totals.ts";
-import type { ProgressView, ViewStream } from "./view.ts";
+import type { ProgressView, Rows, ViewStream } from "./view.ts";
 
 const intervalMs = 5000;
 
-/** Lines for a log: one a finished layer, and one with the totals every five seconds. */
-export function createPlainView(stream: ViewStream): ProgressView {
-  const state = new PullState();
+/** Lines for a log: one a finished layer or blob, and one with the totals every five seconds. */
+export function createPlainView(stream: ViewStream, rows: Rows): ProgressView {
+  const state = new PullState(rows);
   let nextTotal = intervalMs;
   const line = (text: string): void => void stream.write(`${printable(text)}\n`);
   const elapsed = (): number => performance.now() - state.startedAt;
@@ -20,9 +21,9 @@ export function createPlainView(stream: ViewStream): ProgressView {
       else if (event.type === "resumed") {
         line(`${shortDigest(event.descriptor.digest)}: resumed at ${formatBytes(event.bytes)}`);
       } else if (event.type === "retry") line(`${shortDigest(event.descriptor.digest)}: trying again`);
-      else if (event.type === "committed" || (event.type === "exists" && event.what === "snapshot")) {
-        const done = event.type === "committed" ? "unpacked" : "exists";
+      else if (isLast(event, rows)) {
         const { digest, size } = event.descriptor;
+        const done = event.type === "committed" ? "unpacked" : event.type;
         line(`${shortDigest(digest)}: ${done}, ${formatBytes(size)}, ${formatDuration(elapsed())}`);
       }
       if (elapsed() >= nextTotal) {
@@ -32,4 +33,13 @@ export function createPlainView(stream: ViewStream): ProgressView {
     },
     finish: () => undefined,
   };
+}
+
+/** Whether nothing more comes of a layer, or of a blob. */
+function isLast(
+  event: ProgressEvent,
+  rows: Rows,
+): event is ProgressEvent & { readonly type: "committed" | "exists" | "fetched" } {
+  if (rows === "blobs") return event.type === "fetched" || event.type === "exists";
+  return event.type === "committed" || (event.type === "exists" && event.what === "snapshot");
 }

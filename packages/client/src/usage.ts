@@ -1,0 +1,33 @@
+import type { CallOptions } from "@varve/content";
+import type { StoreUsage, UsageEntry } from "./client.ts";
+import type { Stack } from "./stack.ts";
+
+/** Adds up what the stores below the metadata hold, whoever it belongs to. */
+export async function storeUsage(stack: Stack, options: CallOptions = {}): Promise<StoreUsage> {
+  const { blobs, metadata, snapshotters } = stack;
+  const snapshots: Record<string, UsageEntry> = {};
+  for (const name of await snapshotters.used()) {
+    const snapshotter = await snapshotters.get(name);
+    snapshots[name] = await sum(snapshotter.walk(options), async (one) => {
+      return (await snapshotter.usage(one.name, options)).bytes;
+    });
+  }
+  const { removed, bytes } = await metadata.collect({ ...options, dryRun: true });
+  return {
+    content: await sum(blobs.walk(options), ({ size }) => size),
+    ingests: await sum(blobs.statuses(options), ({ offset }) => offset),
+    quarantined: await sum(blobs.quarantined(options), ({ size }) => size),
+    snapshots,
+    reclaimable: { count: removed.length, bytes },
+  };
+}
+
+async function sum<T>(items: AsyncIterable<T>, bytesOf: (item: T) => number | Promise<number>): Promise<UsageEntry> {
+  let count = 0;
+  let bytes = 0;
+  for await (const item of items) {
+    count += 1;
+    bytes += await bytesOf(item);
+  }
+  return { count, bytes };
+}

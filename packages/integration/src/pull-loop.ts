@@ -1,0 +1,21 @@
+// node pull-loop.ts ROOT SECONDS REFERENCE…
+// Pulls images in an order of its own until the time is over, each at least once. Prints `{"pulls":n}`; fails if a pull fails.
+import { openClient } from "@varve/client";
+
+const [root = "", seconds = "", ...references] = process.argv.slice(2);
+const until = performance.now() + Number(seconds) * 1000;
+const client = await openClient({ root, registry: { plainHttp: true } });
+try {
+  let pulls = 0;
+  for (let round = 0; round === 0 || performance.now() < until; round += 1) {
+    const order = references.map((reference) => ({ reference, key: Math.random() }));
+    for (const { reference } of order.toSorted((a, b) => a.key - b.key)) {
+      if (round > 0 && performance.now() > until) break;
+      await client.pull(reference);
+      pulls += 1;
+    }
+  }
+  console.log(JSON.stringify({ pulls }));
+} finally {
+  await client.close();
+}

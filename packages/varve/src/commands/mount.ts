@@ -1,0 +1,25 @@
+import type { Command } from "commander";
+import type { Run } from "../command-run.ts";
+
+export function addMount(program: Command, run: Run): void {
+  program
+    .command("mount")
+    .description("mount a pulled image on a directory")
+    .argument("<reference>")
+    .argument("<dir>", "a directory that exists")
+    .option("--writable", "writes go to a snapshot that is thrown away at unmount")
+    .action(async (reference: string, dir: string, _own: unknown, command: Command) => {
+      const { mount } = await import("../actions/mount.ts");
+      await mount(reference, dir, run(command));
+    });
+  program
+    .command("unmount")
+    .alias("umount")
+    .description("take off what mount put on a directory")
+    .argument("<dir>")
+    .option("--lazy", "detach also while something is open below")
+    .action(async (dir: string, _own: unknown, command: Command) => {
+      const { unmount } = await import("../actions/mount.ts");
+      await unmount(dir, run(command));
+    });
+}

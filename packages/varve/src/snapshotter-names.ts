@@ -1,0 +1,2 @@
+/** The snapshotters that the command knows. */
+export const snapshotterNames = ["overlay", "native"] as const;
