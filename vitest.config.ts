@@ -5,7 +5,8 @@ export default defineConfig({
     include: ["packages/*/test/**/*.test.ts", "tools/test/*.test.ts"],
     // Real counterparts, minutes long: `npm run integration`.
     exclude: ["packages/integration/**", "**/node_modules/**"],
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    // For what hangs: tests that start processes take long on a machine that is busy.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
   },
 });

@@ -89,3 +89,10 @@ export function* subtree(top: DirectoryNode): Generator<DirectoryNode, void, und
     for (const child of node.children?.values() ?? []) stack.push(child);
   }
 }
+
+/** Whether `node` is what has this name in `parent`, or is somewhere in it. */
+export function isInside(node: DirectoryNode, parent: DirectoryNode, name: string): boolean {
+  let at: DirectoryNode | undefined = node;
+  while (at !== undefined && (at.parent !== parent || at.name !== name)) at = at.parent;
+  return at !== undefined;
+}

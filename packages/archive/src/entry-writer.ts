@@ -22,7 +22,7 @@ import {
   trySymlinkat,
 } from "@varve/syscalls";
 import { type AttributeWriter, times } from "./attributes.ts";
-import { DirectoryNode } from "./directory-node.ts";
+import { DirectoryNode, isInside } from "./directory-node.ts";
 import { entryError } from "./entry-error.ts";
 import { cleanPath } from "./entry-path.ts";
 import type { LayerTree } from "./layer-tree.ts";
@@ -251,6 +251,8 @@ export class EntryWriter {
     const place = this.#resolver.resolve(names.slice(0, -1));
     if (typeof place === "string") return this.#refuse(entry, `hard link target: ${place}`);
     if (place === parent && targetName === name) return this.#refuse(entry, "hard link to itself");
+    if (isInside(place, parent, name))
+      return this.#refuse(entry, "hard link to a file in the directory that it replaces");
     if (place.children?.get(targetName)?.exists === true) return this.#refuse(entry, "hard link to a directory");
     this.#ensure(parent);
     const bytes = Buffer.from(targetName, "latin1");

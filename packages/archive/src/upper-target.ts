@@ -144,7 +144,8 @@ export class UpperTarget implements Target {
   #shows(path: string): boolean {
     let node = this.#tree.root;
     for (const name of path.split("/")) {
-      if (node.fresh || node.hidden?.has(name) === true) return false;
+      // A link that waits will be in the place of what the lower layers have.
+      if (node.fresh || node.hidden?.has(name) === true || node.links?.has(name) === true) return false;
       const child = node.children?.get(name);
       if (child === undefined) return !node.exists || this.#tree.inspect(node, name) === "missing";
       node = child;

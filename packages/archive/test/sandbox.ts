@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, utimesSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readlinkSync, rmSync, utimesSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createLayerWriter, settleLayer, type ApplyResult, type LayerWriterOptions } from "@varve/archive";
@@ -106,4 +106,20 @@ export function applyMounted(box: Sandbox, layers: readonly Buffer[]): string {
   const done: string[] = [];
   for (const layer of layers) done.push(applyThroughMount(box, done, layer));
   return box.overlay(done);
+}
+
+/** What this process has open, but for the channels that Node and the test runner open and close for themselves. */
+export function openDescriptors(): string[] {
+  return readdirSync("/proc/self/fd")
+    .map((fd) => `${fd} ${targetOf(fd)}`)
+    .filter((line) => !/ (?:socket|pipe|anon_inode:\[event\w+\]|gone)\b/.test(line));
+}
+
+function targetOf(fd: string): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    // That of the list itself.
+    return "gone";
+  }
 }

@@ -234,6 +234,21 @@ const cases: readonly Case[] = [
     layers: [base, [hardlink("d/a", "h"), dir("h"), file("h/n")]],
     paths: plus(basePaths, "h/", "h/n"),
   },
+  {
+    name: "a hard link to a lower file that is then replaced by another hard link",
+    layers: [base, [hardlink("d/a", "h"), hardlink("x", "d/a")]],
+    paths: plus(basePaths, "h"),
+  },
+  {
+    name: "a hard link to a lower file whose directory is then replaced by another hard link",
+    layers: [base, [hardlink("d/a", "h"), hardlink("x", "d")]],
+    paths: plus(without("d/"), "d", "h"),
+  },
+  {
+    name: "two hard links in a circle are the lower file",
+    layers: [base, [hardlink("d/a", "h"), hardlink("h", "d/a")]],
+    paths: plus(basePaths, "h"),
+  },
   { name: "a hard link over a lower directory", layers: [base, [hardlink("x", "d")]], paths: plus(without("d/"), "d") },
   { name: "a hard link to a lower link", layers: [base, [hardlink("dangling", "h")]], paths: plus(basePaths, "h") },
   {
@@ -290,5 +305,22 @@ describe.skipIf(!isRoot)("whiteouts and replaced names, in place and in an overl
     expect(readTree(staged.root, { without: ["root"] })).toEqual(expected);
     expect(readTree(mounted, { without: ["root"] })).toEqual(expected);
     expect(staged.redone).toBe(redone);
+  });
+
+  test.each([
+    ["of the lower layers", [base, [hardlink("d/sub/f", "d")]]],
+    ["of the layer itself", [base, [dir("new"), file("new/f"), hardlink("new/f", "new")]]],
+    ["that both have", [base, [dir("d"), hardlink("d/a", "d")]]],
+  ])("a hard link in the place of the directory that its target is in, %s, is refused", (_whose, layers) => {
+    using box = new Sandbox();
+    const archives = layers.map((specs) => tar(...specs));
+    for (const way of [applyInPlace, applyStaged, applyMounted]) {
+      expect(() => way(box, archives)).toThrow(
+        expect.objectContaining({
+          code: "ERR_INVALID_DATA",
+          message: expect.stringContaining("hard link to a file in the directory that it replaces"),
+        }),
+      );
+    }
   });
 });

@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import type { Mount } from "@varve/mount";
 import { overlayOptions, withTemporaryMount } from "@varve/mount";
 import { createLinuxMounter } from "@varve/mount-linux";
-import { cannotMount, sandbox } from "./sandbox.ts";
+import { cannotMount, openDescriptors, sandbox } from "./sandbox.ts";
 
 const mounter = createLinuxMounter();
 const bind = (source: string, ...options: string[]): Mount => ({ type: "bind", source, options });
@@ -228,7 +228,7 @@ describe.skipIf(cannotMount)("mounting (needs root on Linux)", () => {
   test("no descriptor is left open, whether mounting succeeds or fails", async () => {
     using box = sandbox();
     const [source, target] = [box.directory("source"), box.directory("target")];
-    const before = readdirSync("/proc/self/fd").length;
+    const before = openDescriptors();
     const inner = { ...bind(source), target: "missing" };
     await expect(mounter.mount([bind(source), inner], target)).rejects.toThrow("mount target missing");
     await expect(mounter.mount([overlay("lowerdir=/none:/nope")], target)).rejects.toMatchObject({
@@ -236,7 +236,7 @@ describe.skipIf(cannotMount)("mounting (needs root on Linux)", () => {
     });
     await mounter.mount([bind(source), bind(source)], target);
     await mounter.unmount(target);
-    expect(readdirSync("/proc/self/fd")).toHaveLength(before);
+    expect(openDescriptors()).toEqual(before);
   });
 
   // U-MNT.4

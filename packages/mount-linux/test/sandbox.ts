@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmdirSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { MNT_DETACH, mount, MS_PRIVATE, tryUmount2, UMOUNT_NOFOLLOW } from "@varve/syscalls";
@@ -40,3 +40,19 @@ export function sandbox(): Sandbox {
 
 /** Why a test is skipped, in its title; the tests here all mount for real. */
 export const cannotMount: boolean = process.platform !== "linux" || process.geteuid?.() !== 0;
+
+/** What this process has open, but for the channels that Node and the test runner open and close for themselves. */
+export function openDescriptors(): string[] {
+  return readdirSync("/proc/self/fd")
+    .map((fd) => `${fd} ${targetOf(fd)}`)
+    .filter((line) => !/ (?:socket|pipe|anon_inode:\[event\w+\]|gone)\b/.test(line));
+}
+
+function targetOf(fd: string): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    // That of the list itself.
+    return "gone";
+  }
+}

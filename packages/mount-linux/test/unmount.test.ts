@@ -105,36 +105,40 @@ describe.skipIf(cannotMount)("unmounting (needs root on Linux)", () => {
   });
 
   // K21
-  test("a target swapped for a link all the time never gets anything mounted or unmounted elsewhere", async () => {
-    using box = sandbox();
-    const [target, canary] = [box.directory("target"), box.directory("canary")];
-    const link = join(box.path, "link");
-    await mounter.mount([tmpfs], canary);
-    writeFileSync(join(canary, "alive"), "");
-    symlinkSync(canary, link);
-    const swapper = startSwapping(target, link);
-    let [mounted, refused] = [0, 0];
-    try {
-      for (let round = 0; round < 2000 || ((mounted === 0 || refused === 0) && round < 100_000); round += 1) {
-        const result = await mounter.mount([tmpfs], target).then(
-          () => undefined,
-          (error: unknown) => error,
-        );
-        if (result === undefined) mounted += 1;
-        else refused += 1;
-        expect([undefined, "ERR_FAILED_PRECONDITION"]).toContain(codeOf(result));
-        expect(existsSync(join(canary, "alive"))).toBe(true);
-        // The directory may have either name by now.
-        await mounter.unmount(target);
-        await mounter.unmount(link);
-        expect(box.mountPoints()).toEqual(["canary"]);
+  test(
+    "a target swapped for a link all the time never gets anything mounted or unmounted elsewhere",
+    { timeout: 120_000 },
+    async () => {
+      using box = sandbox();
+      const [target, canary] = [box.directory("target"), box.directory("canary")];
+      const link = join(box.path, "link");
+      await mounter.mount([tmpfs], canary);
+      writeFileSync(join(canary, "alive"), "");
+      symlinkSync(canary, link);
+      const swapper = startSwapping(target, link);
+      let [mounted, refused] = [0, 0];
+      try {
+        for (let round = 0; round < 2000 || ((mounted === 0 || refused === 0) && round < 100_000); round += 1) {
+          const result = await mounter.mount([tmpfs], target).then(
+            () => undefined,
+            (error: unknown) => error,
+          );
+          if (result === undefined) mounted += 1;
+          else refused += 1;
+          expect([undefined, "ERR_FAILED_PRECONDITION"]).toContain(codeOf(result));
+          expect(existsSync(join(canary, "alive"))).toBe(true);
+          // The directory may have either name by now.
+          await mounter.unmount(target);
+          await mounter.unmount(link);
+          expect(box.mountPoints()).toEqual(["canary"]);
+        }
+      } finally {
+        await swapper.stop();
       }
-    } finally {
-      await swapper.stop();
-    }
-    expect(mounted).toBeGreaterThan(0);
-    expect(refused).toBeGreaterThan(0);
-  });
+      expect(mounted).toBeGreaterThan(0);
+      expect(refused).toBeGreaterThan(0);
+    },
+  );
 });
 
 function codeOf(error: unknown): unknown {

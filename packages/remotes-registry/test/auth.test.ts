@@ -36,9 +36,10 @@ describe("bearer tokens", () => {
 
   // A9: one caller that gives up must not take the token from the others
   test("are still fetched for others when one caller aborts", async () => {
+    const gate = Promise.withResolvers<void>();
     await using registry = await tokenRegistry({
       token: async (_seen, response) => {
-        await new Promise((resolve) => setTimeout(resolve, 50));
+        await gate.promise;
         sendJson(response, { token: "t1" });
       },
     });
@@ -48,9 +49,12 @@ describe("bearer tokens", () => {
     const first = resolver.resolve(`${registry.host}/lib/app:v1`, { signal: stop.signal });
     const second = resolver.resolve(`${registry.host}/lib/app:v1`);
     const refused = errorOf(first);
-    while (tokenCalls(registry).length === 0) await new Promise((resolve) => setTimeout(resolve, 2));
+    // The token call and both requests; who was refused last has had its turn to join the call by the time that turns went by.
+    while (registry.seen.length < 3) await new Promise((resolve) => setTimeout(resolve, 2));
+    for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setTimeout(resolve, 2));
     stop.abort(reason);
     expect(await refused).toBe(reason);
+    gate.resolve();
     expect((await second).descriptor).toEqual(target);
     expect(tokenCalls(registry)).toHaveLength(1);
   });
