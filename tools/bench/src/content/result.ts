@@ -1,0 +1,14 @@
+/** What one task came to, told by the process that ran it. */
+export interface Result {
+  readonly seconds: number;
+  /** User and system time of all threads. */
+  readonly cpuSeconds: number;
+  /** The largest that the process was. */
+  readonly peakMegabytes: number;
+  /** The longest time for which the main thread was busy with one thing. */
+  readonly blockedMs: number;
+  /** How much was done: bytes of a stream, blobs, things removed. */
+  readonly count: number;
+  /** What tasks that do the same work must agree on. */
+  readonly check?: string | undefined;
+}
