@@ -1,13 +1,24 @@
-import type { FileHandle } from "node:fs/promises";
 import { CodedError } from "@varve/errors";
+import type { DataFile } from "./data-file.ts";
 import type { Syncer } from "./durability.ts";
 
-const bufferSize = 256 * 1024;
+const bufferSize = 512 * 1024;
+/** A file as small as this gets a small buffer, and is written at once when all of it is there. */
+const smallSize = 16 * 1024;
 /** As many bytes are written at once without waiting for more. */
-const worthWriting = 128 * 1024;
+const worthWriting = 256 * 1024;
 /** How long fewer bytes may stay in memory. */
 const lingerMs = 4;
 const syncAheadEvery = 32 * 1024 * 1024;
+
+export interface AppendEvents {
+  /** Bytes have reached the file. */
+  readonly onGrown: (size: number) => void;
+  /** The bytes up to `size` are on disk. */
+  readonly onSafe: (size: number) => void;
+  /** The system could not bring bytes to disk: what it says about them later is not to be trusted. */
+  readonly onSuspect: () => void;
+}
 
 /**
  * Appends to a file through two buffers: one is filled while the other is written, so that small chunks become few
@@ -15,9 +26,9 @@ const syncAheadEvery = 32 * 1024 * 1024;
  * without a further call.
  */
 export class AppendFile {
-  readonly #file: FileHandle;
+  readonly #file: DataFile;
   readonly #syncer: Syncer;
-  readonly #onGrown: () => void;
+  readonly #events: AppendEvents;
   #fill: Buffer | undefined;
   #spare: Buffer | undefined;
   #filled = 0;
@@ -26,43 +37,32 @@ export class AppendFile {
   #writing: Promise<void> | undefined;
   #syncing: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #isStopped = false;
   #failure: { readonly error: unknown } | undefined;
-  /** Set if the system could not bring bytes to disk: what it says about them later is not to be trusted. */
-  #suspect = false;
 
-  constructor(file: FileHandle, position: number, syncer: Syncer, onGrown: () => void) {
+  constructor(file: DataFile, position: number, syncer: Syncer, events: AppendEvents) {
     this.#file = file;
     this.#position = position;
     this.#syncer = syncer;
-    this.#onGrown = onGrown;
-  }
-
-  get suspect(): boolean {
-    return this.#suspect;
+    this.#events = events;
   }
 
   /** Takes the bytes over; they may be reused when the promise resolves. Fails if an earlier write has failed. */
-  async append(bytes: Uint8Array): Promise<void> {
-    let offset = 0;
-    while (offset < bytes.byteLength) {
-      if (this.#filled === bufferSize) await this.#settle();
-      this.#throwFailure();
-      const buffer = (this.#fill ??= Buffer.allocUnsafeSlow(bufferSize));
-      const count = Math.min(bufferSize - this.#filled, bytes.byteLength - offset);
-      buffer.set(bytes.subarray(offset, offset + count), this.#filled);
-      this.#filled += count;
-      offset += count;
-      this.#kick();
-    }
+  append(bytes: Uint8Array): Promise<void> | undefined {
+    this.#throwFailure();
+    if (this.#filled + bytes.byteLength > bufferSize) return this.#appendInParts(bytes);
+    this.#take(bytes);
+    return undefined;
   }
 
   /** Resolves when all bytes are in the file. */
-  async drain(): Promise<void> {
-    while (this.#failure === undefined && (this.#filled > 0 || this.#writing !== undefined)) {
-      this.#startWriting();
-      await this.#settle();
+  drain(): Promise<void> | undefined {
+    if (this.#filled <= smallSize && this.#position === 0 && this.#writing === undefined) {
+      this.#writeNow();
+      this.#throwFailure();
+      return undefined;
     }
-    this.#throwFailure();
+    return this.#drain();
   }
 
   /** Resolves when all bytes are on disk. */
@@ -70,29 +70,52 @@ export class AppendFile {
     await this.drain();
     await this.#syncing;
     this.#throwFailure();
+    const size = this.#position;
     try {
-      await this.#syncer.data(this.#file);
+      await this.#syncer.data(this.#file.fd);
     } catch (error) {
-      this.#suspect = true;
-      this.#failure ??= { error };
+      this.#suspect(error);
       throw error;
     }
+    if (this.#syncer.enabled) this.#events.onSafe(size);
   }
 
   /** Lets go of the file, without an error: what failed has been told or will be found. The file can be closed then. */
   async stop(): Promise<void> {
     clearTimeout(this.#timer);
-    this.#failure ??= { error: new CodedError("ERR_FAILED_PRECONDITION", "writer: closed") };
-    await this.#settle();
-    await this.#syncing;
-  }
-
-  async #settle(): Promise<void> {
+    this.#isStopped = true;
     await this.#writing;
+    await this.#syncing;
   }
 
   #throwFailure(): void {
     if (this.#failure !== undefined) throw this.#failure.error;
+    if (this.#isStopped) throw new CodedError("ERR_FAILED_PRECONDITION", "ingest data: closed");
+  }
+
+  async #appendInParts(bytes: Uint8Array): Promise<void> {
+    for (let offset = 0; offset < bytes.byteLength;) {
+      if (this.#filled === bufferSize) await this.#writing;
+      this.#throwFailure();
+      const part = bytes.subarray(offset, offset + bufferSize - this.#filled);
+      this.#take(part);
+      offset += part.byteLength;
+    }
+  }
+
+  /** Takes as much as the buffer has room for. */
+  #take(bytes: Uint8Array): void {
+    const total = this.#filled + bytes.byteLength;
+    const room = this.#fill?.byteLength ?? 0;
+    if (room < total) {
+      const grown =
+        total <= smallSize ? Buffer.allocUnsafe(Math.max(2 * room, total)) : Buffer.allocUnsafeSlow(bufferSize);
+      if (this.#fill !== undefined) grown.set(this.#fill.subarray(0, this.#filled));
+      this.#fill = grown;
+    }
+    this.#fill?.set(bytes, this.#filled);
+    this.#filled = total;
+    this.#kick();
   }
 
   #kick(): void {
@@ -100,12 +123,34 @@ export class AppendFile {
     else this.#timer ??= setTimeout(() => this.#startWriting(), lingerMs);
   }
 
+  async #drain(): Promise<void> {
+    while (!this.#isStopped && this.#failure === undefined && (this.#filled > 0 || this.#writing !== undefined)) {
+      this.#startWriting();
+      await this.#writing;
+    }
+    this.#throwFailure();
+  }
+
+  #writeNow(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#isStopped || this.#failure !== undefined || this.#fill === undefined || this.#filled === 0) return;
+    try {
+      this.#file.writeNow(this.#fill.subarray(0, this.#filled), 0);
+      this.#position = this.#filled;
+      this.#filled = 0;
+    } catch (error) {
+      this.#failure = { error };
+    }
+    this.#events.onGrown(this.#position);
+  }
+
   #startWriting(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     const buffer = this.#fill;
     if (this.#writing !== undefined || buffer === undefined || this.#filled === 0) return;
-    if (this.#failure !== undefined) return;
+    if (this.#isStopped || this.#failure !== undefined) return;
     const length = this.#filled;
     this.#fill = this.#spare;
     this.#spare = undefined;
@@ -116,7 +161,7 @@ export class AppendFile {
   /** Never rejects: the failure is kept for the next call. */
   async #write(buffer: Buffer, length: number): Promise<void> {
     try {
-      await writeFully(this.#file, buffer.subarray(0, length), this.#position);
+      await this.#file.write(buffer.subarray(0, length), this.#position);
       this.#position += length;
       this.#syncAhead(length);
     } catch (error) {
@@ -124,33 +169,29 @@ export class AppendFile {
     }
     this.#spare = buffer;
     this.#writing = undefined;
-    if (this.#filled > 0) this.#kick();
-    this.#onGrown();
+    if (this.#filled > 0 && !this.#isStopped) this.#kick();
+    this.#events.onGrown(this.#position);
   }
 
   #syncAhead(length: number): void {
     this.#unsynced += length;
     if (this.#unsynced < syncAheadEvery || this.#syncing !== undefined) return;
-    const syncing = this.#syncer.ahead(this.#file);
+    const size = this.#position;
+    const syncing = this.#syncer.ahead(this.#file.fd);
     if (syncing === undefined) return;
     this.#unsynced = 0;
     this.#syncing = syncing
-      .catch((error: unknown) => {
-        this.#suspect = true;
-        this.#failure ??= { error };
-      })
+      .then(
+        () => this.#events.onSafe(size),
+        (error: unknown) => this.#suspect(error),
+      )
       .finally(() => {
         this.#syncing = undefined;
       });
   }
-}
 
-/** Writes all of `bytes`: the system may take fewer at once than it was given (F07). */
-async function writeFully(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  let done = 0;
-  while (done < bytes.byteLength) {
-    const { bytesWritten } = await file.write(bytes, done, bytes.byteLength - done, position + done);
-    if (bytesWritten === 0) throw new CodedError("ERR_UNAVAILABLE", "ingest data: the system took no more bytes");
-    done += bytesWritten;
+  #suspect(error: unknown): void {
+    this.#failure ??= { error };
+    this.#events.onSuspect();
   }
 }

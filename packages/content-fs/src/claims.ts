@@ -1,125 +1,230 @@
 import { randomUUID } from "node:crypto";
-import { chmodSync, closeSync, openSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
-import { join } from "node:path";
+import type { Stats } from "node:fs";
+import { chmodSync, closeSync, ftruncateSync, fstatSync, openSync, renameSync, rmSync, statSync } from "node:fs";
 import type { Expected } from "@varve/content";
 import { CodedError } from "@varve/errors";
 import { currentOwner, isOwnerAlive } from "@varve/locks";
-import { orMissing } from "./errno.ts";
-import { parseObject, readRecord, replaceFile, writeRecord } from "./ingest-record.ts";
+import { isErrno, orMissing } from "./errno.ts";
+import { readRecord, replaceRecord } from "./ingest-record.ts";
 import type { IngestRecord } from "./ingest-record.ts";
-import { ingestPaths, trashPrefix } from "./layout.ts";
+import { dataPath, ingestPaths, trashPath } from "./layout.ts";
 import type { IngestPaths, Layout } from "./layout.ts";
-import { makeDirectory } from "./make-directory.ts";
+import type { RecordFile, RecordFiles } from "./record-files.ts";
+import { progressMark, steadyClock } from "./stall-watch.ts";
+import type { StallWatch } from "./stall-watch.ts";
 
 // All functions here are synchronous and to be called inside the lock of the store.
 
-/** The right to write one ingest: held until it is released, or its process dies. */
+/** The right to write one ingest: held until it is released or taken over, or its process dies. */
 export interface Claim {
   readonly paths: IngestPaths;
   readonly record: IngestRecord;
-  /** Tells this claim from a later one on the same ref. */
-  readonly token: string;
+  /** The data file, open for reading and writing. The claim does not close it. */
+  readonly fd: number;
+  /** The record, if it can be used for another ingest after this one. The claim does not close it. */
+  readonly recordFile?: RecordFile | undefined;
+  /** Bytes of the data file to continue after. */
+  readonly size: number;
+  readonly updatedAt: Date;
+  /** Files that are of no use any more, to be removed outside the lock. */
+  readonly trash: readonly string[];
+}
+
+/** A ref whose holder lives and brings nothing forward: it can be taken over with a copy of its bytes. */
+export interface Stalled {
+  readonly stalled: true;
+  /** What is to be copied. */
+  readonly data: string;
+  /** How far the holder was. */
+  readonly mark: string;
+}
+
+/** A copy of the bytes of a stalled holder as they were at `mark`. */
+export interface StallCopy {
+  readonly path: string;
+  readonly mark: string;
+}
+
+export interface ClaimOptions {
+  readonly expected: Expected;
+  readonly stall: StallWatch;
+  readonly records: RecordFiles;
+  readonly copy?: StallCopy | undefined;
 }
 
 /**
  * Claims `ref`, and makes its ingest if there is none that can be continued.
  *
- * @throws ERR_UNAVAILABLE a living process has it (U-LCS.7)
+ * @throws ERR_UNAVAILABLE a living process has it, and it is not stalled (U-LCS.7)
  */
-export function claim(layout: Layout, ref: string, expected: Expected): Claim {
+export function claim(layout: Layout, ref: string, options: ClaimOptions): Claim | Stalled {
   const paths = ingestPaths(layout, ref);
-  const holder = readHolder(paths);
-  if (holder !== undefined && isOwnerAlive(holder.owner)) {
-    throw new CodedError(
-      "ERR_UNAVAILABLE",
-      `ingest ${ref}: held by process ${pidOf(holder.owner)} since ${holder.since}`,
-    );
+  if (statSync(paths.record, { throwIfNoEntry: false }) === undefined) return create(paths, ref, options);
+  const old = readRecord(paths);
+  if (old === undefined) return startOver(layout, paths, newRecord(ref, options.expected));
+  const path = dataPath(paths, old.data);
+  const data = orMissing(() => statSync(path));
+  const isHeld = isClaimed(old) && !options.records.isAbandoned(old.token);
+  if (isHeld) mustBeStalled(paths, old, data, options.stall);
+  // Without its data file it has become a blob already, or lost its bytes.
+  if (data === undefined || !isContinuable(old, data, ref, options.expected)) {
+    return startOver(layout, paths, newRecord(ref, options.expected), path);
   }
-  const old = continuable(paths, ref, expected);
-  if (old === undefined) rmSync(paths.dir, { recursive: true, force: true });
-  makeDirectory(paths.dir, 0o700);
+  const next = newRecord(ref, options.expected, old);
+  if (!isHeld) return continueIn(paths, old, next);
+  const mark = progressMark(old, data);
+  if (options.copy?.mark !== mark) return { stalled: true, data: path, mark };
+  return takeOver(
+    layout,
+    paths,
+    { ...next, data: randomUUID(), moves: old.moves + 1, safe: 0 },
+    { copy: options.copy.path, old: path },
+  );
+}
+
+/** Whether the claim still stands: an abort or a take-over by anybody ends it. */
+export function holds({ paths, record }: Claim): boolean {
+  return readRecord(paths)?.token === record.token;
+}
+
+/** Renamed at once, removed later: to free the space of a large file takes long. */
+export function retire(layout: Layout, path: string): string[] {
+  const trash = trashPath(layout);
   try {
-    return take(paths, ref, expected, old);
+    renameSync(path, trash);
+    return [trash];
   } catch (error) {
-    // On a full disk above all: a claim that is half made must not lock the ref as long as this process lives.
-    rmSync(old === undefined ? paths.dir : paths.owner, { recursive: true, force: true });
+    if (isErrno(error, "ENOENT")) return [];
     throw error;
   }
 }
 
-function take(paths: IngestPaths, ref: string, expected: Expected, old: IngestRecord | undefined): Claim {
-  const token = randomUUID();
+function mustBeStalled(paths: IngestPaths, old: IngestRecord, data: Stats | undefined, stall: StallWatch): void {
+  const idleMs = stall.idleMs(paths.record, old, data);
+  if (idleMs >= stall.limitMs) return;
+  const holder = old.owner === currentOwner() ? `${process.pid} (this one)` : old.owner.split("/", 1)[0];
+  const heldMs = Math.max(0, steadyClock() - old.clock);
+  throw new CodedError(
+    "ERR_UNAVAILABLE",
+    `ingest ${old.ref}: held by process ${holder} for ${seconds(heldMs)}, without progress for ${seconds(idleMs)}`,
+  );
+}
+
+/** Whether a living process holds the ingest. */
+function isClaimed({ state, owner }: IngestRecord): boolean {
+  return (state === "held" || state === "lost") && isOwnerAlive(owner);
+}
+
+/** Whether ref and size are those of before (U-LCS.8). */
+function isContinuable(old: IngestRecord, data: Stats, ref: string, { size }: Expected): boolean {
+  if (old.ref !== ref || old.state === "lost" || old.state === "done") return false;
+  if (size === undefined) return true;
+  return data.size <= size && (old.total === undefined || old.total === size);
+}
+
+function newRecord(ref: string, expected: Expected, old?: IngestRecord): IngestRecord {
   const since = new Date();
-  replaceFile(paths.owner, JSON.stringify({ owner: currentOwner(), token, since: since.toISOString() }));
-  const record: IngestRecord = {
+  return {
+    safe: old?.safe ?? 0,
+    state: "held",
     ref,
+    ingest: old?.ingest ?? randomUUID(),
+    generation: old?.generation ?? 0,
+    data: old?.data ?? randomUUID(),
+    moves: old?.moves ?? 0,
     startedAt: old?.startedAt ?? since,
     total: expected.size ?? old?.total,
     expected: expected.digest ?? old?.expected,
+    owner: currentOwner(),
+    token: randomUUID(),
+    since,
+    clock: steadyClock(),
   };
-  if (old === undefined) closeSync(openSync(paths.data, "wx", 0o600));
-  writeRecord(paths, record);
-  return { paths, record, token };
 }
 
-/** Whether the claim still stands: an abort by anybody ends it. */
-export function holds({ paths, token }: Claim): boolean {
-  return readHolder(paths)?.token === token;
+/** The data file comes first: with the record the ingest can be seen. */
+function create(paths: IngestPaths, ref: string, { expected, records }: ClaimOptions): Claim {
+  const record = newRecord(ref, expected);
+  const fd = createData(paths, record);
+  try {
+    const recordFile = records.create(paths, record);
+    return { paths, record, fd, recordFile, size: 0, updatedAt: record.since, trash: [] };
+  } catch (error) {
+    closeSync(fd);
+    rmSync(dataPath(paths, record.data), { force: true });
+    throw error;
+  }
 }
 
-/** Gives a claim up. One that was lost already is no error. */
-export function release(held: Claim): void {
-  if (holds(held)) rmSync(held.paths.owner, { force: true });
+/** @param old the data file that is given up */
+function startOver(layout: Layout, paths: IngestPaths, record: IngestRecord, old?: string): Claim {
+  const fd = createData(paths, record);
+  try {
+    replaceRecord(paths, record);
+  } catch (error) {
+    closeSync(fd);
+    rmSync(dataPath(paths, record.data), { force: true });
+    throw error;
+  }
+  const trash = old === undefined ? [] : retire(layout, old);
+  return { paths, record, fd, size: 0, updatedAt: record.since, trash };
 }
 
-/** Replaces the bytes by none. The old file is unlinked, so that its readers see that it is dropped. */
-export function dropBytes(paths: IngestPaths): void {
-  const next = `${paths.data}.new`;
-  closeSync(openSync(next, "w", 0o600));
-  renameSync(next, paths.data);
+/** The holder is gone, so its data file is nobody else's. */
+function continueIn(paths: IngestPaths, old: IngestRecord, next: IngestRecord): Claim {
+  const path = dataPath(paths, old.data);
+  const fd = openData(path);
+  const { size, mtime } = fstatSync(fd);
+  // After a power cut only what had been synced is trusted: the rest may be zeroes (K03, P02).
+  const isSameBoot = bootOf(old.owner) === bootOf(next.owner);
+  const trusted = isSameBoot ? size : Math.min(size, old.safe);
+  const record = { ...next, safe: Math.min(old.safe, trusted) };
+  try {
+    if (trusted < size) ftruncateSync(fd, trusted);
+    replaceRecord(paths, record);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+  return { paths, record, fd, size: trusted, updatedAt: mtime, trash: [] };
 }
 
-/** Removes an ingest whose bytes became a blob, or are not needed. */
-export function removeIngest(paths: IngestPaths): void {
-  rmSync(paths.dir, { recursive: true, force: true });
+/** Its old holder goes on in a file without a name, until it notices. */
+function takeOver(
+  layout: Layout,
+  paths: IngestPaths,
+  record: IngestRecord,
+  files: { copy: string; old: string },
+): Claim {
+  const path = dataPath(paths, record.data);
+  const fd = openData(files.copy);
+  try {
+    renameSync(files.copy, path);
+    replaceRecord(paths, record);
+  } catch (error) {
+    closeSync(fd);
+    rmSync(path, { force: true });
+    throw error;
+  }
+  const { size, mtime } = fstatSync(fd);
+  return { paths, record, fd, size, updatedAt: mtime, trash: retire(layout, files.old) };
 }
 
-/** Takes an ingest away in one step; removing what comes back is left to the caller, who need not hold the lock for it. */
-export function moveToTrash(layout: Layout, paths: IngestPaths): string {
-  const trash = join(layout.ingests, `${trashPrefix}${randomUUID()}`);
-  renameSync(paths.dir, trash);
-  return trash;
+/** Makes the data file that the record names. */
+export function createData(paths: IngestPaths, { data }: IngestRecord): number {
+  return openSync(dataPath(paths, data), "wx+", 0o600);
 }
 
-/** Whether a directory is of no use: without a valid record or without bytes, and nobody works on it. */
-export function isLeftover(paths: IngestPaths): boolean {
-  const holder = readHolder(paths);
-  if (holder !== undefined && isOwnerAlive(holder.owner)) return false;
-  return readRecord(paths) === undefined || orMissing(() => statSync(paths.data)) === undefined;
-}
-
-function readHolder(paths: IngestPaths): { owner: string; token: string; since: string } | undefined {
-  const value = parseObject(orMissing(() => readFileSync(paths.owner, "utf8")));
-  if (value === undefined) return undefined;
-  const { owner, token, since } = value;
-  return typeof owner === "string" && typeof token === "string" && typeof since === "string"
-    ? { owner, token, since }
-    : undefined;
-}
-
-/** The record, if the ref and the size are those of before (U-LCS.8). */
-function continuable(paths: IngestPaths, ref: string, expected: Expected): IngestRecord | undefined {
-  const record = readRecord(paths);
-  if (record === undefined || record.ref !== ref) return undefined;
-  const { size } = expected;
-  if (size !== undefined && record.total !== undefined && record.total !== size) return undefined;
-  const data = orMissing(() => statSync(paths.data));
-  if (data === undefined || (size !== undefined && data.size > size)) return undefined;
+function openData(path: string): number {
   // A process that died in its commit may have taken the write permission away already.
-  if ((data.mode & 0o200) === 0) chmodSync(paths.data, 0o600);
-  return record;
+  if ((statSync(path).mode & 0o200) === 0) chmodSync(path, 0o600);
+  return openSync(path, "r+");
 }
 
-function pidOf(owner: string): string {
-  return owner === currentOwner() ? `${process.pid} (this one)` : owner.slice(0, owner.indexOf("/"));
+function bootOf(owner: string): string {
+  return owner.split("/", 3)[2] ?? "";
+}
+
+function seconds(milliseconds: number): string {
+  return `${(milliseconds / 1000).toFixed(1)} s`;
 }

@@ -1,150 +1,185 @@
-import type { Stats } from "node:fs";
-import { opendir, rm, stat, unlink } from "node:fs/promises";
-import { join } from "node:path";
+import { closeSync } from "node:fs";
 import type {
   BlobInfo,
   BlobReader,
   CallOptions,
   ContentStore,
+  Expected,
   Follower,
   IngestStatus,
+  QuarantinedBlob,
+  Quarantiner,
   StreamOptions,
+  WalkOptions,
   Writer,
   WriterOptions,
 } from "@varve/content";
-import { isDigest } from "@varve/digest";
+import { ingestFilter } from "@varve/content";
 import type { Digest } from "@varve/digest";
 import { CodedError, hasCode } from "@varve/errors";
 import type { Descriptor } from "@varve/oci";
-import { FsBlobReader, openBlob } from "./blob-reader.ts";
-import { claim, moveToTrash, release, removeIngest } from "./claims.ts";
+import { openBlob } from "./blob-reader.ts";
+import { blobInfo, deleteBlob, mustBeMissing, syncIfYoung, walkBlobs } from "./blobs.ts";
 import type { Claim } from "./claims.ts";
 import type { Syncer } from "./durability.ts";
-import { isErrno } from "./errno.ts";
+import { about, withSubject } from "./errno.ts";
 import { followIngest } from "./follow.ts";
+import type { FollowHost } from "./follow.ts";
 import { FsWriter } from "./fs-writer.ts";
-import { readRecord } from "./ingest-record.ts";
-import { blobPath, ingestPaths, isIngestName, pathsIn } from "./layout.ts";
+import type { WriterHost } from "./fs-writer.ts";
+import type { HashThread } from "./hash-thread.ts";
+import { letGo, removeNote } from "./holder.ts";
+import { abortIngest, ingestNotFound, listIngests, statusOf } from "./ingests.ts";
+import { blobPath, ingestPaths } from "./layout.ts";
 import type { IngestPaths, Layout } from "./layout.ts";
-import { StoreLock } from "./store-lock.ts";
+import { OpenThings } from "./open-things.ts";
+import { discardQuarantined, listQuarantined, quarantineBlob } from "./quarantine.ts";
+import { RecordFiles } from "./record-files.ts";
+import { removeAll } from "./remove-all.ts";
+import type { StallWatch } from "./stall-watch.ts";
+import type { StoreLock } from "./store-lock.ts";
+import { claimRef } from "./take-over.ts";
+import { mustBePossible, mustBeRef } from "./verify.ts";
 import { WakeUps } from "./wake-ups.ts";
 
-export class FsContentStore implements ContentStore, Follower {
+export interface StoreParts {
   readonly layout: Layout;
   readonly lock: StoreLock;
   readonly syncer: Syncer;
+  readonly stall: StallWatch;
+  readonly thread: HashThread;
+}
+
+export class FsContentStore implements ContentStore, Follower, Quarantiner, WriterHost, FollowHost {
+  readonly layout: Layout;
+  readonly lock: StoreLock;
+  readonly syncer: Syncer;
+  readonly thread: HashThread;
+  readonly stallMs: number;
+  readonly records: RecordFiles;
   readonly wakeUps: WakeUps = new WakeUps();
-  /** By the directory of their ingest; an aborted ingest has none any more. */
-  readonly #writers: Map<string, FsWriter> = new Map();
-  readonly #unclosed: Set<FsWriter> = new Set();
-  readonly #readers: Set<FsBlobReader> = new Set();
-  /** Calls that take what `close` has to give back. */
-  readonly #taking: Set<Promise<unknown>> = new Set();
+  readonly stall: StallWatch;
+  readonly #things: OpenThings = new OpenThings();
   #closed = false;
 
-  constructor(layout: Layout, lock: StoreLock, syncer: Syncer) {
+  constructor({ layout, lock, syncer, stall, thread }: StoreParts) {
     this.layout = layout;
     this.lock = lock;
     this.syncer = syncer;
+    this.thread = thread;
+    this.stallMs = stall.limitMs;
+    this.stall = stall;
+    this.records = new RecordFiles(layout);
   }
 
   open(descriptor: Descriptor, options: CallOptions = {}): Promise<BlobReader> {
-    return this.#take(async () => {
+    return this.#things.take(async () => {
       this.#begin(options);
       const path = blobPath(this.layout, descriptor.digest);
-      const reader = await openBlob(descriptor.digest, path, (done) => this.#readers.delete(done));
-      this.#readers.add(reader);
+      const reader = await openBlob(descriptor.digest, path, (done) => this.#things.removeReader(done));
+      this.#things.addReader(reader);
       return reader;
     });
   }
 
   writer(ref: string, options: WriterOptions = {}): Promise<Writer> {
-    return this.#take(async () => {
+    return this.#things.take(async () => {
       this.#begin(options);
       const { expected = {}, signal } = options;
-      if (ref === "") throw new CodedError("ERR_INVALID_ARGUMENT", "ingest: the ref is empty");
-      await this.#mustBeMissing(expected.digest, expected.size);
-      const claimed = await this.lock.run(() => claim(this.layout, ref, expected), signal);
-      return this.#resume(claimed, options);
+      mustBeRef(ref);
+      mustBePossible(`ingest ${ref}`, expected);
+      try {
+        mustBeMissing(this.layout, expected);
+        // Again under the lock: the writer before us may have committed between this look and our claim.
+        const wish = { ref, expected, mustBeMissing: () => mustBeMissing(this.layout, expected) };
+        return await this.#writerFor(await claimRef(this, wish, signal), expected);
+      } catch (error) {
+        const { digest } = expected;
+        if (digest !== undefined && hasCode(error, "ERR_ALREADY_EXISTS")) await syncIfYoung(this, digest);
+        throw withSubject(error, `ingest ${ref}`);
+      }
     });
   }
 
   async status(ref: string, options: CallOptions = {}): Promise<IngestStatus> {
     this.#begin(options);
-    const status = await this.#statusIn(ingestPaths(this.layout, ref));
+    const status = this.#statusIn(ingestPaths(this.layout, ref));
     if (status?.ref !== ref) throw ingestNotFound(ref);
     return status;
   }
 
-  async *statuses(options: CallOptions = {}): AsyncGenerator<IngestStatus, void, undefined> {
+  async *statuses(options: WalkOptions = {}): AsyncGenerator<IngestStatus, void, undefined> {
     this.#begin(options);
-    for await (const name of namesIn(this.layout.ingests)) {
+    const passes = ingestFilter(options.filters);
+    for await (const paths of listIngests(this.layout)) {
       this.#begin(options);
-      if (!isIngestName(name)) continue;
-      const status = await this.#statusIn(pathsIn(join(this.layout.ingests, name)));
-      if (status !== undefined) yield status;
+      const status = this.#statusIn(paths);
+      if (status !== undefined && passes(status)) yield status;
     }
   }
 
   abort(ref: string, options: CallOptions = {}): Promise<void> {
-    return this.#take(async () => {
+    return this.#things.take(async () => {
       this.#begin(options);
-      const paths = ingestPaths(this.layout, ref);
-      const trash = await this.lock.run(() => {
-        if (readRecord(paths) === undefined) throw ingestNotFound(ref);
-        return moveToTrash(this.layout, paths);
-      }, options.signal);
-      this.#writers.get(paths.dir)?.abort();
-      this.#writers.delete(paths.dir);
-      await rm(trash, { recursive: true, force: true });
-      this.wakeUps.wake(paths.dir);
+      await about(`ingest ${ref}`, async () => {
+        const trash = await this.lock.run(() => abortIngest(this.layout, ref), options.signal);
+        const { record } = ingestPaths(this.layout, ref);
+        this.#things.abort(record);
+        this.wakeUps.wake(record);
+        await removeAll(trash);
+      });
     });
   }
 
   async info(digest: Digest, options: CallOptions = {}): Promise<BlobInfo> {
     this.#begin(options);
-    const found = await statFile(blobPath(this.layout, digest));
-    if (found === undefined) throw blobNotFound(digest);
-    return infoOf(digest, found);
+    return blobInfo(this.layout, digest);
   }
 
-  async *walk(options: CallOptions = {}): AsyncGenerator<BlobInfo, void, undefined> {
+  async *walk(options: WalkOptions = {}): AsyncGenerator<BlobInfo, void, undefined> {
     this.#begin(options);
-    for await (const algorithm of namesIn(this.layout.blobs)) {
-      const directory = join(this.layout.blobs, algorithm);
-      for await (const name of namesIn(directory)) {
-        this.#begin(options);
-        // Unknown algorithms and other names are not ours (U-LCS.5).
-        const digest = `${algorithm}:${name}`;
-        if (!isDigest(digest)) continue;
-        const found = await statFile(join(directory, name));
-        if (found !== undefined) yield infoOf(digest, found);
-      }
-    }
+    yield* walkBlobs(this.layout, options, () => this.#begin(options));
   }
 
   async delete(digest: Digest, options: CallOptions = {}): Promise<void> {
     this.#begin(options);
-    try {
-      await unlink(blobPath(this.layout, digest));
-    } catch (error) {
-      if (!isErrno(error, "ENOENT")) throw error;
-      throw blobNotFound(digest, error);
-    }
+    await about(`content ${digest}`, () => deleteBlob(this.layout, digest));
   }
 
   follow(ref: string, options: StreamOptions = {}): AsyncIterable<Uint8Array> {
     return followIngest(this, ref, ingestPaths(this.layout, ref), options);
   }
 
+  async quarantine(digest: Digest, options: CallOptions = {}): Promise<QuarantinedBlob> {
+    this.#begin(options);
+    return about(`content ${digest}`, () => quarantineBlob(this.layout, this.syncer, digest));
+  }
+
+  async *quarantined(options: CallOptions = {}): AsyncGenerator<QuarantinedBlob, void, undefined> {
+    this.#begin(options);
+    for await (const blob of listQuarantined(this.layout)) {
+      this.#begin(options);
+      yield blob;
+    }
+  }
+
+  async discard(id: string, options: CallOptions = {}): Promise<void> {
+    this.#begin(options);
+    await about(`quarantine ${id}`, () => discardQuarantined(this.layout, id));
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await Promise.allSettled(this.#taking);
-    await Promise.all([...this.#unclosed].map((writer) => writer.close()));
-    await Promise.all([...this.#readers].map((reader) => reader.close()));
-    this.wakeUps.wakeAll();
-    this.lock.close();
+    try {
+      await this.#things.close();
+      for (const note of this.#things.notes) await this.lock.run(() => removeNote(note));
+    } finally {
+      this.wakeUps.wakeAll();
+      this.records.close();
+      this.lock.close();
+      await this.thread.leave();
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -153,19 +188,22 @@ export class FsContentStore implements ContentStore, Follower {
 
   /** @internal */
   changed({ paths }: Claim): void {
-    this.wakeUps.wake(paths.dir);
+    this.wakeUps.wake(paths.record);
+  }
+
+  /** @internal */
+  noted(claim: Claim): void {
+    this.#things.addNote(claim);
   }
 
   /** @internal */
   finished(writer: FsWriter): void {
-    const { dir } = writer.claim.paths;
-    if (this.#writers.get(dir) === writer) this.#writers.delete(dir);
-    this.#unclosed.delete(writer);
+    this.#things.removeWriter(writer);
   }
 
   /** @internal */
-  writesHere(paths: IngestPaths): boolean {
-    return this.#writers.has(paths.dir);
+  writesHere({ record }: IngestPaths): boolean {
+    return this.#things.writerOf(record) !== undefined;
   }
 
   /** @internal */
@@ -173,28 +211,16 @@ export class FsContentStore implements ContentStore, Follower {
     if (this.#closed) throw new CodedError("ERR_FAILED_PRECONDITION", `content store ${this.layout.root}: closed`);
   }
 
-  async #take<T>(call: () => Promise<T>): Promise<T> {
-    const taking = call();
-    this.#taking.add(taking);
+  async #writerFor(claim: Claim, expected: Expected): Promise<Writer> {
     try {
-      return await taking;
-    } finally {
-      this.#taking.delete(taking);
-    }
-  }
-
-  async #resume(claimed: Claim, options: WriterOptions): Promise<Writer> {
-    const { expected } = options;
-    try {
-      // Once more: the writer before us may have committed between the first look and our claim.
-      await this.#mustBeMissing(expected?.digest, expected?.size);
-      const writer = await FsWriter.resume(this, claimed, options);
-      this.#writers.set(claimed.paths.dir, writer);
-      this.#unclosed.add(writer);
+      const writer = new FsWriter(this, claim, expected);
+      this.#things.addWriter(writer);
       return writer;
     } catch (error) {
-      const stored = hasCode(error, "ERR_ALREADY_EXISTS");
-      await this.lock.run(() => (stored ? removeIngest(claimed.paths) : release(claimed)));
+      // What it has could not be read to be hashed again.
+      closeSync(claim.fd);
+      await this.lock.run(() => letGo(this.layout, claim, { safe: claim.record.safe, state: "free" }));
+      if (claim.recordFile !== undefined) this.records.release(claim.recordFile);
       throw error;
     }
   }
@@ -204,50 +230,7 @@ export class FsContentStore implements ContentStore, Follower {
     options.signal?.throwIfAborted();
   }
 
-  /** A stored blob of another size is damaged: it does not count, so that it can be fetched anew. */
-  async #mustBeMissing(digest: Digest | undefined, size: number | undefined): Promise<void> {
-    if (digest === undefined) return;
-    const found = await statFile(blobPath(this.layout, digest));
-    if (found === undefined || (size !== undefined && found.size !== size)) return;
-    throw new CodedError("ERR_ALREADY_EXISTS", `content ${digest}: already exists`);
+  #statusIn(paths: IngestPaths): IngestStatus | undefined {
+    return this.#things.writerOf(paths.record)?.status() ?? statusOf(paths);
   }
-
-  async #statusIn(paths: IngestPaths): Promise<IngestStatus | undefined> {
-    const writer = this.#writers.get(paths.dir);
-    if (writer !== undefined) return writer.status();
-    const record = readRecord(paths);
-    const data = await statFile(paths.data);
-    if (record === undefined || data === undefined) return undefined;
-    return { ...record, offset: data.size, updatedAt: data.mtime };
-  }
-}
-
-async function* namesIn(directory: string): AsyncGenerator<string, void, undefined> {
-  try {
-    for await (const entry of await opendir(directory)) yield entry.name;
-  } catch (error) {
-    if (!isErrno(error, "ENOENT", "ENOTDIR")) throw error;
-  }
-}
-
-async function statFile(path: string): Promise<Stats | undefined> {
-  try {
-    const found = await stat(path);
-    return found.isFile() ? found : undefined;
-  } catch (error) {
-    if (isErrno(error, "ENOENT")) return undefined;
-    throw error;
-  }
-}
-
-function infoOf(digest: Digest, found: Stats): BlobInfo {
-  return { digest, size: found.size, createdAt: found.mtime, updatedAt: found.mtime, labels: {} };
-}
-
-function blobNotFound(digest: Digest, cause?: unknown): CodedError {
-  return new CodedError("ERR_NOT_FOUND", `content ${digest}: not found`, { cause });
-}
-
-function ingestNotFound(ref: string): CodedError {
-  return new CodedError("ERR_NOT_FOUND", `ingest ${ref}: not found`);
 }

@@ -1,14 +1,15 @@
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import type { ContentStore, Follower } from "@varve/content";
-import { isLeftover, moveToTrash } from "./claims.ts";
+import type { ContentStore, Follower, Quarantiner } from "@varve/content";
+import { CodedError } from "@varve/errors";
 import { Syncer } from "./durability.ts";
 import type { Durability } from "./durability.ts";
-import { isErrno, orMissing } from "./errno.ts";
 import { FsContentStore } from "./fs-store.ts";
-import { isIngestName, layoutOf, pathsIn, trashPrefix } from "./layout.ts";
-import type { Layout } from "./layout.ts";
+import { hashThread } from "./hash-thread.ts";
+import { layoutOf } from "./layout.ts";
+import { StallWatch } from "./stall-watch.ts";
 import { StoreLock } from "./store-lock.ts";
+import { sweep } from "./sweep.ts";
 
 export interface ContentStoreOptions {
   /** Directory of the store; it is made if it is missing. */
@@ -18,15 +19,25 @@ export interface ContentStoreOptions {
    * for stores that can be filled again.
    */
   readonly durability?: Durability | undefined;
+  /**
+   * Milliseconds. Who wants a ref whose writer lives, but has brought nothing forward for so long, takes it over; the old
+   * writer's next call fails with ERR_ABORTED. Bytes that reach the file are progress, hashing and committing too. All
+   * processes that share a store should agree on it. Default: 60,000; Infinity: never.
+   */
+  readonly stallMs?: number | undefined;
 }
 
 /**
  * Opens a content store in a directory. Any number of processes may have it open at once.
  * What a killed process left half made is removed; ingests that can be continued stay.
+ *
+ * @throws ERR_INVALID_ARGUMENT an option has no possible value
  */
-export async function openContentStore(options: ContentStoreOptions): Promise<ContentStore & Follower> {
+export async function openContentStore(options: ContentStoreOptions): Promise<ContentStore & Follower & Quarantiner> {
+  const { stallMs = 60_000, durability = "full" } = options;
+  if (!(stallMs > 0)) throw new CodedError("ERR_INVALID_ARGUMENT", `content store: stallMs ${stallMs} is not above 0`);
   const layout = layoutOf(resolve(options.root));
-  const syncer = new Syncer(options.durability ?? "full");
+  const syncer = new Syncer(durability);
   await mkdir(layout.root, { recursive: true, mode: 0o700 });
   const made = [
     await mkdir(layout.ingests, { recursive: true }),
@@ -38,38 +49,11 @@ export async function openContentStore(options: ContentStoreOptions): Promise<Co
   }
   const lock = new StoreLock(layout.lock);
   try {
-    await sweep(layout, lock);
+    await sweep({ layout, lock, syncer });
   } catch (error) {
     lock.close();
     throw error;
   }
-  return new FsContentStore(layout, lock, syncer);
-}
-
-/** What is no reason not to open a store: sweeping can wait, reading and removing cannot (F01, F05). */
-const unimportant = ["EROFS", "EACCES", "EPERM", "ENOSPC", "EDQUOT"];
-
-/** Removes trash, and ingests that nobody can continue (K01, K02, K08). */
-async function sweep(layout: Layout, lock: StoreLock): Promise<void> {
-  for (const name of await readdir(layout.ingests)) {
-    try {
-      await sweepOne(layout, lock, name);
-    } catch (error) {
-      if (!isErrno(error, ...unimportant)) throw error;
-    }
-  }
-}
-
-async function sweepOne(layout: Layout, lock: StoreLock, name: string): Promise<void> {
-  const path = join(layout.ingests, name);
-  let trash: string | undefined;
-  if (name.startsWith(trashPrefix)) {
-    trash = path;
-  } else if (isIngestName(name) && isLeftover(pathsIn(path))) {
-    // Looked at again under the lock. Ingests are made under it, so a half one that is seen there is dead.
-    trash = await lock.run(() =>
-      isLeftover(pathsIn(path)) ? orMissing(() => moveToTrash(layout, pathsIn(path))) : undefined,
-    );
-  }
-  if (trash !== undefined) await rm(trash, { recursive: true, force: true });
+  hashThread.enter();
+  return new FsContentStore({ layout, lock, syncer, stall: new StallWatch(stallMs), thread: hashThread });
 }

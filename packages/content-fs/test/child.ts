@@ -9,7 +9,13 @@ import { CodedError } from "@varve/errors";
 
 const [mode = "", root = "", ref = "", input = ""] = process.argv.slice(2);
 const say = (line: string): boolean => process.stdout.write(`${line}\n`);
-const store = await openContentStore({ root });
+const stallMs = Number(process.env["STALL_MS"] ?? 60_000);
+const store = await openContentStore({ root, stallMs });
+
+// oxlint-disable-next-line typescript/require-await
+async function* stream(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
+  yield bytes;
+}
 
 switch (mode) {
   case "hold": {
@@ -17,6 +23,20 @@ switch (mode) {
     await writer.write(readFileSync(input));
     say("holding");
     await once(process.stdin, "data");
+    await writer.close();
+    break;
+  }
+  case "lose": {
+    const writer = await store.writer(ref);
+    await writer.write(readFileSync(input));
+    say("holding");
+    await once(process.stdin, "data");
+    try {
+      await writer.write(Buffer.from("more"));
+      say("still writing");
+    } catch (error) {
+      say(error instanceof CodedError ? `${error.code} ${error.message}` : String(error));
+    }
     await writer.close();
     break;
   }
@@ -36,7 +56,7 @@ switch (mode) {
   case "write": {
     const bytes = readFileSync(input);
     say("ready");
-    say(await writeBlob(store, ref, bytes, { expected: { digest: digestOf(bytes), size: bytes.byteLength } }));
+    say(await writeBlob(store, ref, stream(bytes), { expected: { digest: digestOf(bytes), size: bytes.byteLength } }));
     break;
   }
   case "continue": {

@@ -12,5 +12,5 @@ describeContentStore("fs", {
   describe,
   it,
   lacks: ["labels"],
-  open: (place) => openContentStore({ root: join(base, place) }),
+  open: (place, { stallMs }) => openContentStore({ root: join(base, place), stallMs }),
 });

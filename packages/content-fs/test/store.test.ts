@@ -11,7 +11,7 @@ import {
   truncateSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as sleep } from "node:timers/promises";
 import { readBlob, writeBlob } from "@varve/content";
@@ -19,7 +19,7 @@ import { openContentStore } from "@varve/content-fs";
 import { digestHex, digestOf } from "@varve/digest";
 import type { Digest } from "@varve/digest";
 import { expect, test } from "vitest";
-import { ingestDir, tempDir } from "./temp.ts";
+import { changeRecord, ingestFiles, leftovers, tempDir } from "./temp.ts";
 
 const isRoot = process.getuid?.() === 0;
 const bytes = randomBytes(700_000);
@@ -27,17 +27,19 @@ const digest = digestOf(bytes);
 const descriptor = { mediaType: "application/octet-stream", digest, size: bytes.byteLength };
 
 // C-LCS.1, C-LCS.3, U-LCS.1
-test("a blob is a read-only file named by its digest, and its ingest a directory until then", async () => {
+test("a blob is a read-only file named by its digest, and its ingest a record and a data file until then", async () => {
   await using temp = await tempDir();
   const root = join(temp.path, "made", "on", "the", "way");
   await using store = await openContentStore({ root });
   const writer = await store.writer("some ref");
   await writer.write(bytes);
-  expect(readdirSync(ingestDir(root, "some ref")).toSorted()).toEqual(["data", "owner", "ref", "status"]);
+  const { record, data } = ingestFiles(root, "some ref");
+  expect(readdirSync(join(root, "ingest")).toSorted()).toEqual([basename(data), basename(record), "lock"].toSorted());
   await writer.commit(descriptor);
   const file = statSync(join(root, "blobs", "sha256", digestHex(digest)));
   expect(file.mode & 0o777).toBe(0o444);
   expect(file.size).toBe(bytes.byteLength);
+  await store.close();
   expect(readdirSync(join(root, "ingest"))).toEqual(["lock"]);
 });
 
@@ -56,12 +58,12 @@ test("a root that cannot be made is an error of the system", async () => {
 });
 
 // C-LCS.7, U-LCS.7
-test("who wants a ref that is held is told which, by whom and since when", async () => {
+test("who wants a ref that is held is told which, by whom and for how long", async () => {
   await using temp = await tempDir();
   await using store = await openContentStore({ root: temp.path });
   const writer = await store.writer("layer-x");
   await expect(store.writer("layer-x")).rejects.toThrow(
-    /^ingest layer-x: held by process \d+ \(this one\) since \d{4}-\d\d-\d\dT[\d:.]+Z$/,
+    /^ingest layer-x: held by process \d+ \(this one\) for \d+\.\d s, without progress for \d+\.\d s$/,
   );
   await writer.close();
 });
@@ -103,19 +105,23 @@ test("what dead processes left half made is removed when the store is opened, an
   const kept = await first.writer("kept");
   await kept.write(bytes);
   await first.close();
-  const ingests = join(temp.path, "ingest");
-  mkdirSync(join(ingests, "a".repeat(64)));
-  mkdirSync(join(ingests, "b".repeat(64)));
-  for (const name of ["ref", "data"]) writeFileSync(join(ingests, "b".repeat(64), name), "torn");
-  writeFileSync(join(ingests, "b".repeat(64), "status"), '{"startedAt":"20');
-  mkdirSync(join(ingests, "trash-1"));
-  writeFileSync(join(ingests, "trash-1", "data"), "");
+  const files = [...Object.values(ingestFiles(temp.path, "kept")), join(temp.path, "ingest", "lock")];
+  const uuid = "00000000-0000-4000-8000-000000000000";
+  const [torn, orphan, dead] = ["a".repeat(64), "b".repeat(64), "1%2F1%2F"];
+  // A record without end, one that was being replaced, bytes without a record, trash, a dead process's own file.
+  const halves = [
+    `${torn}.record`,
+    `${torn}.record.new`,
+    `${torn}.${uuid}`,
+    `${orphan}.${uuid}`,
+    `own-${dead}.${uuid}`,
+  ];
+  for (const name of halves) writeFileSync(join(temp.path, "ingest", name), '0000000000000000 held\n{"ref":"');
+  mkdirSync(join(temp.path, "ingest", "trash-1"));
+  writeFileSync(join(temp.path, "ingest", "trash-1", "data"), "");
   await using store = await openContentStore({ root: temp.path });
-  expect(
-    readdirSync(ingests)
-      .map((name) => join(ingests, name))
-      .toSorted(),
-  ).toEqual([ingestDir(temp.path, "kept"), join(ingests, "lock")].toSorted());
+  const there = readdirSync(join(temp.path, "ingest")).map((name) => join(temp.path, "ingest", name));
+  expect(there.toSorted()).toEqual(files.toSorted());
   expect((await store.status("kept")).offset).toBe(bytes.byteLength);
 });
 
@@ -126,7 +132,7 @@ test("an ingest with a torn record starts over", async () => {
   const first = await store.writer("torn");
   await first.write(bytes);
   await first.close();
-  writeFileSync(join(ingestDir(temp.path, "torn"), "status"), "");
+  truncateSync(ingestFiles(temp.path, "torn").record, 100);
   await expect(store.status("torn")).rejects.toMatchObject({ code: "ERR_NOT_FOUND" });
   const second = await store.writer("torn");
   expect(second.status().offset).toBe(0);
@@ -141,10 +147,11 @@ test("an ingest whose process died within its commit is continued", async () => 
   const first = await store.writer("sealed");
   await first.write(bytes.subarray(0, 1000));
   await first.close();
-  chmodSync(join(ingestDir(temp.path, "sealed"), "data"), 0o444);
+  const { data } = ingestFiles(temp.path, "sealed");
+  chmodSync(data, 0o444);
   const second = await store.writer("sealed");
   expect(second.status().offset).toBe(1000);
-  expect(statSync(join(ingestDir(temp.path, "sealed"), "data")).mode & 0o200).toBe(0o200);
+  expect(statSync(data).mode & 0o200).toBe(0o200);
   await second.write(bytes.subarray(1000));
   expect(await second.commit()).toBe(digest);
 });
@@ -156,7 +163,7 @@ test("bytes that the disk lost are found by the digest at the commit", async () 
   const first = await store.writer("zeroed", { expected: descriptor });
   await first.write(bytes.subarray(0, 600_000));
   await first.close();
-  const data = join(ingestDir(temp.path, "zeroed"), "data");
+  const { data } = ingestFiles(temp.path, "zeroed");
   truncateSync(data, 500_000);
   truncateSync(data, 600_000);
   const second = await store.writer("zeroed", { expected: descriptor });
@@ -300,8 +307,8 @@ test("a claim that fails half way does not lock the ref", async () => {
   await using temp = await tempDir();
   await using store = await openContentStore({ root: temp.path });
   await (await store.writer("r")).close();
-  // In the way of the record, which is written after the claim.
-  const obstacle = join(ingestDir(temp.path, "r"), "status.new");
+  // In the way of the next record.
+  const obstacle = `${ingestFiles(temp.path, "r").record}.new`;
   mkdirSync(obstacle);
   await expect(store.writer("r")).rejects.toMatchObject({ code: "EISDIR" });
   rmdirSync(obstacle);
@@ -314,23 +321,24 @@ test("an ingest that a living process is about to end is not swept", async () =>
   await using temp = await tempDir();
   await using store = await openContentStore({ root: temp.path });
   const writer = await store.writer("ending");
-  // As between the two last steps of a commit: the bytes are a blob, the rest is still there.
-  rmSync(join(ingestDir(temp.path, "ending"), "data"));
+  const { record, data } = ingestFiles(temp.path, "ending");
+  // As between the two last steps of a commit: the bytes are a blob, the record is still there.
+  rmSync(data);
   await (await openContentStore({ root: temp.path })).close();
-  expect(existsSync(ingestDir(temp.path, "ending"))).toBe(true);
+  expect(existsSync(record)).toBe(true);
   await writer.close();
   await (await openContentStore({ root: temp.path })).close();
-  expect(existsSync(ingestDir(temp.path, "ending"))).toBe(false);
+  expect(existsSync(record)).toBe(false);
 });
 
 // U-LCS.8
-test("an ingest that says it belongs to another ref starts over", async () => {
+test("an ingest whose record is another ref's starts over", async () => {
   await using temp = await tempDir();
   await using store = await openContentStore({ root: temp.path });
   const first = await store.writer("mine");
   await first.write(bytes);
   await first.close();
-  writeFileSync(join(ingestDir(temp.path, "mine"), "ref"), "another");
+  changeRecord(temp.path, "mine", { ref: "another" });
   await expect(store.status("mine")).rejects.toMatchObject({ code: "ERR_NOT_FOUND" });
   const second = await store.writer("mine");
   expect(second.status().offset).toBe(0);
@@ -350,7 +358,7 @@ test("a blob that is stored while its writer waits is found, and no ingest is le
   lock.exec("COMMIT");
   lock.close();
   expect(await outcome).toMatchObject({ code: "ERR_ALREADY_EXISTS" });
-  expect(readdirSync(join(temp.path, "ingest"))).toEqual(["lock"]);
+  expect(leftovers(temp.path)).toEqual([]);
 });
 
 test("waiting for the lock of the store ends with the reason of the signal", async () => {

@@ -28,7 +28,7 @@ export interface NativeSnapshotterOptions {
  * privilege is needed. Removes what killed processes left in `root`.
  *
  * @throws ERR_NOT_IMPLEMENTED a newer program has written the store
- * @throws ERR_DATA_LOSS the record of the store is damaged
+ * @throws ERR_DATA_LOSS the record of the store is damaged, or lost while its snapshots are there
  */
 export async function openNativeSnapshotter(options: NativeSnapshotterOptions): Promise<Snapshotter & Cleaner> {
   const store = await openSnapshotStore({ root: options.root });

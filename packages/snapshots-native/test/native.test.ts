@@ -318,7 +318,7 @@ test.skipIf(!root)(
         uid: 65_534,
         gid: 65_534,
       });
-      expect(output).toBe("below,file\nmetadata.db\n");
+      expect(output).toBe("below,file\nmetadata.db,metadata.db-reserve\n");
     } finally {
       sys.umount2(shown, 0);
     }

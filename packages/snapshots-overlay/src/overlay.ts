@@ -26,7 +26,7 @@ export interface OverlaySnapshotterOptions {
  * Opening does not try whether overlays can be mounted: see `checkOverlaySupport`.
  *
  * @throws ERR_NOT_IMPLEMENTED a newer program has written the store
- * @throws ERR_DATA_LOSS the record of the store is damaged
+ * @throws ERR_DATA_LOSS the record of the store is damaged, or lost while its snapshots are there
  */
 export async function openOverlaySnapshotter(
   options: OverlaySnapshotterOptions,

@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { isErrno } from "./errno.ts";
+import { directoryName } from "./lost-record.ts";
 import { removeTree } from "./remove-tree.ts";
 import { isAbandoned, stagingName, stagingPrefix, trashName, trashPrefix } from "./staging.ts";
 
@@ -74,6 +75,6 @@ export class Directories {
 
   #isOrphan(name: string, hasRecord: (id: number) => boolean): boolean {
     if (name.startsWith(stagingPrefix)) return isAbandoned(name);
-    return /^[1-9][0-9]{0,14}$/.test(name) && !hasRecord(Number(name));
+    return directoryName.test(name) && !hasRecord(Number(name));
   }
 }

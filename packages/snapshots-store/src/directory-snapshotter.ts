@@ -9,7 +9,7 @@ import type {
   Snapshotter,
   Usage,
 } from "@varve/snapshots";
-import { isErrno } from "./errno.ts";
+import { isErrno, withSubject } from "./errno.ts";
 import { measureTree } from "./measure-tree.ts";
 import type { StoredSnapshot } from "./record.ts";
 import type { NewSnapshot, SnapshotStore } from "./snapshot-store.ts";
@@ -70,7 +70,7 @@ export class DirectorySnapshotter implements Snapshotter, Cleaner {
   async commit(name: string, key: string, options: CreateOptions = {}): Promise<void> {
     const seal = async (snapshot: StoredSnapshot): Promise<Usage> => {
       options.signal?.throwIfAborted();
-      await this.#backend.flush();
+      await this.#flush(snapshot);
       return this.#measure(snapshot, options);
     };
     await this.#store.commit({ name, key, seal }, options);
@@ -101,13 +101,21 @@ export class DirectorySnapshotter implements Snapshotter, Cleaner {
     return this.#backend.mounts(await this.#store.create({ ...snapshot, build }, options));
   }
 
+  async #flush({ id, name }: StoredSnapshot): Promise<void> {
+    try {
+      await this.#backend.flush();
+    } catch (error) {
+      throw withSubject(error, `snapshot ${name}: cannot be written to the disk`, this.#store.directory(id));
+    }
+  }
+
   async #measure(snapshot: StoredSnapshot, options: CallOptions): Promise<Usage> {
     try {
       return await measureTree(join(this.#store.directory(snapshot.id), "fs"), options);
     } catch (error) {
       // If it was removed meanwhile, that is what to say; otherwise the directory is missing for a bad reason.
       if (isErrno(error, "ENOENT")) await this.#store.get(snapshot.name, options);
-      throw error;
+      throw withSubject(error, `snapshot ${snapshot.name}`, this.#store.directory(snapshot.id));
     }
   }
 }

@@ -1,4 +1,5 @@
 import { open } from "node:fs/promises";
+import { withSubject } from "./errno.ts";
 
 /**
  * Writes a filesystem to the disk for several callers at once: one that comes while a flush is running needs the next one,
@@ -32,7 +33,9 @@ export class Flusher {
     this.#next = undefined;
     const handle = await open(this.#directory);
     try {
-      await this.#sync(handle.fd);
+      await this.#sync(handle.fd).catch((error: unknown) => {
+        throw withSubject(error, `directory ${this.#directory}`, this.#directory);
+      });
     } finally {
       await handle.close();
     }

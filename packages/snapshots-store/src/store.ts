@@ -1,6 +1,6 @@
-import { renameSync } from "node:fs";
+import { accessSync, constants, existsSync, renameSync } from "node:fs";
 import { chmod, mkdir, realpath, stat as statFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { CodedError } from "@varve/errors";
 import type { CallOptions, CreateOptions, LabelChanges, SnapshotInfo } from "@varve/snapshots";
 import type { Database, Row } from "./database.ts";
@@ -21,11 +21,11 @@ export interface SnapshotStoreOptions {
  * Opens the store in `root`, and removes what killed processes left there.
  *
  * @throws ERR_NOT_IMPLEMENTED a newer program has written it
- * @throws ERR_DATA_LOSS its record is damaged
+ * @throws ERR_DATA_LOSS its record is damaged, or lost while its snapshots are there
  */
 export async function openSnapshotStore(options: SnapshotStoreOptions): Promise<SnapshotStore> {
   const path = resolve(options.root);
-  await mkdir(path, { recursive: true, mode: 0o700 });
+  await makeRoot(path);
   const root = await realpath(path);
   await closeToOthers(root);
   const store = new DirectoryStore(root, await openDatabase(join(root, "metadata.db")));
@@ -38,10 +38,24 @@ export async function openSnapshotStore(options: SnapshotStoreOptions): Promise<
   return store;
 }
 
+async function makeRoot(path: string): Promise<void> {
+  if (!existsSync(path)) {
+    let parent = dirname(path);
+    while (!existsSync(parent)) parent = dirname(parent);
+    // What Node's recursive mkdir says of a read-only filesystem is that something was not found (F05).
+    accessSync(parent, constants.W_OK);
+  }
+  await mkdir(path, { recursive: true, mode: 0o700 });
+}
+
 // Snapshots hold setuid programs of strangers: no other user may get at them (U-OVL.1).
 async function closeToOthers(root: string): Promise<void> {
   const { mode, uid } = await statFile(root);
-  if ((mode & 0o077) !== 0 && uid === process.geteuid?.()) await chmod(root, 0o700);
+  if ((mode & 0o077) === 0 || uid !== process.geteuid?.()) return;
+  await chmod(root, 0o700).catch((error: unknown) => {
+    // Reading is possible all the same.
+    if (!isErrno(error, "EROFS")) throw error;
+  });
 }
 
 class DirectoryStore implements SnapshotStore {
@@ -154,7 +168,11 @@ class DirectoryStore implements SnapshotStore {
 
   /** What cannot be removed must not keep the store from being opened. */
   async sweepAtOpen(): Promise<void> {
-    await this.#directories.remove(await this.#sweep()).catch(() => undefined);
+    try {
+      await this.#directories.remove(await this.#sweep());
+    } catch (error) {
+      if (error instanceof CodedError && error.code !== "ERR_UNAVAILABLE") throw error;
+    }
   }
 
   async close(): Promise<void> {
@@ -167,7 +185,7 @@ class DirectoryStore implements SnapshotStore {
 
   async #forget(name: string, signal: AbortSignal | undefined): Promise<number> {
     const database = this.#database;
-    return database.write(() => {
+    return database.free(() => {
       const row = record.rowOf(database, name);
       record.deleteRow(database, row);
       return Number(row["id"]);

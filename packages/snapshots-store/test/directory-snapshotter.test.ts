@@ -35,6 +35,25 @@ test("a commit is recorded after the flush, and not at all when that fails", asy
   expect(seen).toEqual(["active", "active"]);
 });
 
+// F06: promise 10
+test("a flush that fails says of which snapshot, where and why", async () => {
+  using root = tempRoot();
+  await using store = await openSnapshotStore({ root: root.path });
+  const cause = Object.assign(new Error("EIO: i/o error, syncfs"), { code: "EIO", errno: -5, syscall: "syncfs" });
+  const flusher = new Flusher(root.path, () => Promise.reject(cause));
+  const snapshotter = new DirectorySnapshotter(
+    store,
+    backend(store, () => flusher.flush()),
+  );
+  await snapshotter.prepare("key", undefined);
+  const error: unknown = await snapshotter.commit("name", "key").catch((reason: unknown) => reason);
+  expect(error).toMatchObject({ code: "EIO", errno: -5, syscall: "syncfs", path: root.path });
+  expect(String(error)).toBe(
+    `Error: snapshot key: cannot be written to the disk: directory ${root.path}: EIO: i/o error, syncfs`,
+  );
+  expect(error instanceof Error && error.cause instanceof Error && error.cause.cause).toBe(cause);
+});
+
 test("the usage of a snapshot that is removed meanwhile is not found", async () => {
   using root = tempRoot();
   await using store = await openSnapshotStore({ root: root.path });

@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -235,6 +234,7 @@ test("opening and cleaning up take what belongs to no snapshot and nothing else"
       writeFileSync(join(root.path, name, "fs/below/file"), "");
     }
   };
+  await (await openSnapshotStore({ root: root.path })).close();
   litter();
   await using store = await openSnapshotStore({ root: root.path });
   expect(directories(root.path)).toEqual([]);
@@ -253,38 +253,3 @@ test("a directory left under the next id does not become part of the new snapsho
   expect(id).toBe(1);
   expect(readdirSync(join(store.directory(1), "fs"))).toEqual([]);
 });
-
-// F01
-test.skipIf(process.geteuid?.() !== 0)(
-  "an active snapshot can be removed from a disk that it has filled (privileged: mounts a tmpfs)",
-  async () => {
-    using root = tempRoot();
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=4m", "none", root.path]);
-    try {
-      await using store = await openSnapshotStore({ root: root.path });
-      const { id } = await store.create({ kind: "active", key: "big", build: buildEmpty });
-      expect(() => fillDisk(join(store.directory(id), "fs"))).toThrow("ENOSPC");
-      await expect(store.create({ kind: "active", key: "more", build: buildEmpty })).rejects.toMatchObject({
-        code: "ENOSPC",
-      });
-      await store.remove("big");
-      await expect(store.stat("big")).rejects.toMatchObject({ code: "ERR_NOT_FOUND" });
-      await store.create({ kind: "active", key: "more", build: buildEmpty });
-      // What the failed call left behind is there for the next cleanup.
-      await store.cleanup();
-      expect(directories(root.path)).toHaveLength(1);
-    } finally {
-      execFileSync("umount", [root.path]);
-    }
-  },
-);
-
-function fillDisk(directory: string): void {
-  for (let size = 1 << 20; ; size = Math.max(1, size >> 1)) {
-    try {
-      for (let file = 0; ; file += 1) writeFileSync(join(directory, `${size}-${file}`), Buffer.alloc(size));
-    } catch (error) {
-      if (size === 1) throw error;
-    }
-  }
-}
