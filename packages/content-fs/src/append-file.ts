@@ -1,12 +1,14 @@
 import { CodedError } from "@varve/errors";
+import { bufferSize, BufferPool } from "./buffer-pool.ts";
 import type { DataFile } from "./data-file.ts";
 import type { Syncer } from "./durability.ts";
 
-const bufferSize = 512 * 1024;
+/** So many are filled, written and hashed at a time. */
+const maxBuffers = 4;
 /** A file as small as this gets a small buffer, and is written at once when all of it is there. */
 const smallSize = 16 * 1024;
 /** As many bytes are written at once without waiting for more. */
-const worthWriting = 256 * 1024;
+const worthWriting = 512 * 1024;
 /** How long fewer bytes may stay in memory. */
 const lingerMs = 4;
 const syncAheadEvery = 32 * 1024 * 1024;
@@ -16,13 +18,15 @@ export interface AppendEvents {
   readonly onGrown: (size: number) => void;
   /** The bytes up to `size` are on disk. */
   readonly onSafe: (size: number) => void;
+  /** Bytes are about to be written at `position`. They stay as they are until what is returned resolves. */
+  readonly onPiece: (bytes: Uint8Array, position: number) => Promise<void> | undefined;
   /** The system could not bring bytes to disk: what it says about them later is not to be trusted. */
   readonly onSuspect: () => void;
 }
 
 /**
- * Appends to a file through two buffers: one is filled while the other is written, so that small chunks become few
- * writes, and the caller waits only when the disk is behind. What was appended reaches the file within milliseconds
+ * Appends to a file through a few buffers: one is filled while others are written and hashed, so that small chunks become
+ * few writes, and the caller waits only when the disk or the hash is behind. What was appended reaches the file within milliseconds
  * without a further call.
  */
 export class AppendFile {
@@ -30,7 +34,7 @@ export class AppendFile {
   readonly #syncer: Syncer;
   readonly #events: AppendEvents;
   #fill: Buffer | undefined;
-  #spare: Buffer | undefined;
+  readonly #pool: BufferPool = new BufferPool(maxBuffers);
   #filled = 0;
   #position: number;
   #unsynced = 0;
@@ -50,7 +54,7 @@ export class AppendFile {
   /** Takes the bytes over; they may be reused when the promise resolves. Fails if an earlier write has failed. */
   append(bytes: Uint8Array): Promise<void> | undefined {
     this.#throwFailure();
-    if (this.#filled + bytes.byteLength > bufferSize) return this.#appendInParts(bytes);
+    if (this.#filled + bytes.byteLength > bufferSize || !this.#hasBuffer()) return this.#appendInParts(bytes);
     this.#take(bytes);
     return undefined;
   }
@@ -84,6 +88,7 @@ export class AppendFile {
   async stop(): Promise<void> {
     clearTimeout(this.#timer);
     this.#isStopped = true;
+    this.#pool.stopWaiting();
     await this.#writing;
     await this.#syncing;
   }
@@ -96,6 +101,7 @@ export class AppendFile {
   async #appendInParts(bytes: Uint8Array): Promise<void> {
     for (let offset = 0; offset < bytes.byteLength;) {
       if (this.#filled === bufferSize) await this.#writing;
+      if (!this.#hasBuffer()) await this.#pool.wait();
       this.#throwFailure();
       const part = bytes.subarray(offset, offset + bufferSize - this.#filled);
       this.#take(part);
@@ -108,14 +114,17 @@ export class AppendFile {
     const total = this.#filled + bytes.byteLength;
     const room = this.#fill?.byteLength ?? 0;
     if (room < total) {
-      const grown =
-        total <= smallSize ? Buffer.allocUnsafe(Math.max(2 * room, total)) : Buffer.allocUnsafeSlow(bufferSize);
+      const grown = total <= smallSize ? Buffer.allocUnsafe(Math.max(2 * room, total)) : this.#pool.take();
       if (this.#fill !== undefined) grown.set(this.#fill.subarray(0, this.#filled));
       this.#fill = grown;
     }
     this.#fill?.set(bytes, this.#filled);
     this.#filled = total;
     this.#kick();
+  }
+
+  #hasBuffer(): boolean {
+    return this.#fill !== undefined || !this.#pool.isEmpty;
   }
 
   #kick(): void {
@@ -152,23 +161,25 @@ export class AppendFile {
     if (this.#writing !== undefined || buffer === undefined || this.#filled === 0) return;
     if (this.#isStopped || this.#failure !== undefined) return;
     const length = this.#filled;
-    this.#fill = this.#spare;
-    this.#spare = undefined;
+    this.#fill = undefined;
     this.#filled = 0;
     this.#writing = this.#write(buffer, length);
   }
 
   /** Never rejects: the failure is kept for the next call. */
   async #write(buffer: Buffer, length: number): Promise<void> {
+    const bytes = buffer.subarray(0, length);
+    const hashed = this.#events.onPiece(bytes, this.#position);
     try {
-      await this.#file.write(buffer.subarray(0, length), this.#position);
+      await this.#file.write(bytes, this.#position);
       this.#position += length;
       this.#syncAhead(length);
     } catch (error) {
       this.#failure ??= { error };
     }
-    this.#spare = buffer;
     this.#writing = undefined;
+    if (hashed === undefined) this.#pool.give(buffer);
+    else void hashed.then(() => this.#pool.give(buffer));
     if (this.#filled > 0 && !this.#isStopped) this.#kick();
     this.#events.onGrown(this.#position);
   }

@@ -15,7 +15,7 @@ import { namesIn } from "./names-in.ts";
 import { removeAll } from "./remove-all.ts";
 
 /** The blob as a file. Whatever else is in its place counts as nothing: links are not followed. */
-export function statBlob(path: string): Stats | undefined {
+function statBlob(path: string): Stats | undefined {
   const found = lstatSync(path, { throwIfNoEntry: false });
   return found?.isFile() === true ? found : undefined;
 }

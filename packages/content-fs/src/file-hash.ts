@@ -18,6 +18,8 @@ export class FileHash implements HashListener {
   readonly #fd: number;
   readonly #algorithm: DigestAlgorithm;
   readonly #job: number;
+  readonly #lent: Map<number, () => void> = new Map();
+  #lastPiece = 0;
   #told = 0;
   #hashed = 0;
   #deaths = 0;
@@ -47,6 +49,17 @@ export class FileHash implements HashListener {
     this.#thread.order({ kind: "grown", job: this.#job, size });
   }
 
+  /** The bytes that are being written at `position`. They must stay as they are until what is returned resolves. */
+  offer(bytes: Uint8Array, position: number): Promise<void> | undefined {
+    // The thread sees the same memory only if it is shared.
+    if (this.#dead !== undefined || !(bytes.buffer instanceof SharedArrayBuffer)) return undefined;
+    const lent = Promise.withResolvers<void>();
+    this.#lastPiece += 1;
+    this.#lent.set(this.#lastPiece, lent.resolve);
+    this.#thread.order({ kind: "piece", job: this.#job, piece: this.#lastPiece, bytes, position });
+    return lent.promise;
+  }
+
   /** The digest of all `size` bytes of the file. One at a time. */
   async digest(size: number): Promise<Digest> {
     if (this.#dead !== undefined) throw this.#dead;
@@ -73,16 +86,19 @@ export class FileHash implements HashListener {
       release();
     }
     this.#thread.remove(this.#job);
+    this.#releaseAll();
   }
 
   onNews(news: HashNews): void {
     if (news.kind === "hashed") this.#hashed = news.size;
+    else if (news.kind === "released") this.#release(news.piece);
     else if (news.kind === "digest") this.#asked?.resolve(parseDigest(`${this.#algorithm}:${news.hex}`));
     else if (news.kind === "failed") this.#asked?.reject(errorOf(news.failure));
     else this.#dropped?.resolve();
   }
 
   onDeath(cause: CodedError): void {
+    this.#releaseAll();
     this.#dropped?.resolve();
     if (this.#dropped !== undefined || this.#dead !== undefined) return;
     this.#deaths += 1;
@@ -94,6 +110,15 @@ export class FileHash implements HashListener {
     this.#open();
     if (this.#asked !== undefined) this.#ask();
     else this.grown(this.#size);
+  }
+
+  #release(piece: number): void {
+    this.#lent.get(piece)?.();
+    this.#lent.delete(piece);
+  }
+
+  #releaseAll(): void {
+    for (const piece of this.#lent.keys()) this.#release(piece);
   }
 
   #open(): void {

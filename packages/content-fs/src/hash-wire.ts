@@ -5,6 +5,17 @@ export type HashOrder =
   | { readonly kind: "open"; readonly job: number; readonly fd: number; readonly algorithm: DigestAlgorithm }
   /** The file has this many bytes now. */
   | { readonly kind: "grown"; readonly job: number; readonly size: number }
+  /**
+   * The bytes that are being written at `position`: hashing them here saves reading them. All before them are in the file.
+   * They stay as they are until they are `released`.
+   */
+  | {
+      readonly kind: "piece";
+      readonly job: number;
+      readonly piece: number;
+      readonly bytes: Uint8Array;
+      readonly position: number;
+    }
   /** The digest of the first `size` bytes is wanted; there are no more yet. */
   | { readonly kind: "digest"; readonly job: number; readonly size: number }
   /** The file is going to be closed. */
@@ -14,6 +25,7 @@ export type HashOrder =
 export type HashNews =
   /** Now and then: how far it is. */
   | { readonly kind: "hashed"; readonly job: number; readonly size: number }
+  | { readonly kind: "released"; readonly job: number; readonly piece: number }
   | { readonly kind: "digest"; readonly job: number; readonly hex: string }
   | { readonly kind: "failed"; readonly job: number; readonly failure: HashFailure }
   /** The file is not read any more. */

@@ -5,11 +5,19 @@ import type { HashFailure, HashNews, HashOrder } from "./hash-wire.ts";
 import { pieceSize, ReadAhead } from "./read-ahead.ts";
 
 // The hash thread: follows files while they grow, through descriptors that the main thread has opened and will close. It
-// reads what the system has in memory still, so the bytes are not copied between threads.
+// is lent the bytes that are being written, and reads those that it was not lent, or could not keep up with, from the file.
 
 /** Pieces of one file before the others get their turn. */
 const turn = 8;
 const tellEvery = 32 * 1024 * 1024;
+/** A job that is further behind gives pieces back at once, so that nobody waits for it. */
+const mayWaitFor = 4 * 1024 * 1024;
+
+interface Piece {
+  readonly id: number;
+  readonly bytes: Uint8Array;
+  readonly position: number;
+}
 
 interface Job {
   readonly id: number;
@@ -23,6 +31,8 @@ interface Job {
   /** The file is going to be closed. */
   dropped: boolean;
   failure: HashFailure | undefined;
+  /** Lent, in the order of the file. */
+  readonly pieces: Piece[];
 }
 
 const jobs = new Map<number, Job>();
@@ -40,13 +50,32 @@ parentPort?.on("message", (order: HashOrder) => {
   if (order.kind === "drop") drop(job);
   if (order.kind === "grown" || order.kind === "digest") job.size = order.size;
   if (order.kind === "digest") job.asked = true;
+  if (order.kind === "piece") take(job, { id: order.piece, bytes: order.bytes, position: order.position });
   schedule();
 });
 
 function open(id: number, fd: number, algorithm: string): void {
   const hash = createHash(algorithm);
-  const job = { id, fd, hash, hashed: 0, told: 0, size: 0, asked: false, dropped: false, failure: undefined };
+  const job = {
+    id,
+    fd,
+    hash,
+    hashed: 0,
+    told: 0,
+    size: 0,
+    asked: false,
+    dropped: false,
+    failure: undefined,
+    pieces: [],
+  };
   jobs.set(id, job);
+}
+
+function take(job: Job, piece: Piece): void {
+  job.size = Math.max(job.size, piece.position);
+  const isUseful = piece.position >= job.hashed && piece.position - job.hashed <= mayWaitFor;
+  if (isUseful && job.failure === undefined) job.pieces.push(piece);
+  else tell({ kind: "released", job: job.id, piece: piece.id });
 }
 
 function drop(job: Job): void {
@@ -82,28 +111,46 @@ function nextJob(): Job | undefined {
 }
 
 function hasWork(job: Job): boolean {
-  return !job.dropped && (job.asked || (job.hashed < job.size && job.failure === undefined));
+  return !job.dropped && (job.asked || canHash(job));
+}
+
+function canHash(job: Job): boolean {
+  return job.failure === undefined && (job.pieces.length > 0 || job.hashed < job.size);
 }
 
 function work(job: Job): void {
   try {
-    if (job.hashed < job.size && job.failure === undefined) hashPiece(job);
+    if (canHash(job)) hashPiece(job);
   } catch (error) {
     job.failure = failureOf(error);
+    for (const { id } of job.pieces.splice(0)) tell({ kind: "released", job: job.id, piece: id });
   }
   answer(job);
 }
 
 function hashPiece(job: Job): void {
-  const piece = files.piece(job.fd, job.hashed, job.size);
-  if (piece.byteLength === 0) throw new Error(`ingest data: ends at byte ${job.hashed}, ${job.size} were written`);
-  const next = job.hashed + piece.byteLength;
-  if (job.size - next >= pieceSize) files.start(job.fd, next, job.size);
-  job.hash.update(piece);
-  job.hashed = next;
+  const [lent] = job.pieces;
+  if (lent !== undefined && lent.position === job.hashed) hashLent(job, lent);
+  else hashFromFile(job, lent?.position ?? job.size);
   if (job.hashed - job.told < tellEvery) return;
   job.told = job.hashed;
   tell({ kind: "hashed", job: job.id, size: job.hashed });
+}
+
+function hashLent(job: Job, { id, bytes }: Piece): void {
+  job.pieces.shift();
+  job.hash.update(bytes);
+  job.hashed += bytes.byteLength;
+  tell({ kind: "released", job: job.id, piece: id });
+}
+
+function hashFromFile(job: Job, end: number): void {
+  const piece = files.piece(job.fd, job.hashed, end);
+  if (piece.byteLength === 0) throw new Error(`ingest data: ends at byte ${job.hashed}, ${end} were written`);
+  const next = job.hashed + piece.byteLength;
+  if (end - next >= pieceSize) files.start(job.fd, next, end);
+  job.hash.update(piece);
+  job.hashed = next;
 }
 
 function answer(job: Job): void {

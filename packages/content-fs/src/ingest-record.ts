@@ -52,7 +52,7 @@ export function readRecord(paths: IngestPaths): IngestRecord | undefined {
 
 const headForm = /^([0-9]{16}) (held|free|lost|done)\n/;
 
-export function parseRecord(text: string): IngestRecord | undefined {
+function parseRecord(text: string): IngestRecord | undefined {
   const head = headForm.exec(text);
   if (head === null) return undefined;
   const [matched, safe, state] = head;

@@ -1,19 +1,5 @@
 import type { FileHandle } from "node:fs/promises";
 
-/**
- * Reads a file from `start` to its end in pieces of at most `step` bytes. The buffer is used again for the next piece, so
- * a piece is not to be kept.
- */
-export async function* readPieces(file: FileHandle, step: number): AsyncGenerator<Uint8Array, void, undefined> {
-  const buffer = Buffer.allocUnsafeSlow(step);
-  for (let position = 0; ;) {
-    const { bytesRead } = await file.read(buffer, 0, step, position);
-    if (bytesRead === 0) return;
-    position += bytesRead;
-    yield buffer.subarray(0, bytesRead);
-  }
-}
-
 /** An open file whose handle is closed only after the reads under way: their number could belong to another file then. */
 export class OpenFile {
   readonly #file: FileHandle;

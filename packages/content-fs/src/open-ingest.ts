@@ -52,6 +52,7 @@ export class OpenIngest {
         this.#hash.grown(size);
         host.changed(claim);
       },
+      onPiece: (bytes, position) => this.#hash.offer(bytes, position),
       onSafe: (size) => this.#mark.advance(size),
       onSuspect: () => this.#mark.lose(),
     });

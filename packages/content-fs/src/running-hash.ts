@@ -56,6 +56,11 @@ export class RunningHash {
     this.#following?.grown(size);
   }
 
+  /** The bytes that are being written at `position`. They must stay as they are until what is returned resolves. */
+  offer(bytes: Uint8Array, position: number): Promise<void> | undefined {
+    return this.#following?.offer(bytes, position);
+  }
+
   /** The digest of all bytes; they must be in the file. Another algorithm takes another pass over the file (U-LCS.9). */
   async digest(size: number, algorithm: DigestAlgorithm = this.#algorithm): Promise<Digest> {
     if (algorithm === this.#algorithm) {

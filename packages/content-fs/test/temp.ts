@@ -15,7 +15,7 @@ export async function tempDir(): Promise<TempDir> {
 }
 
 /** What the names of the files of an ingest begin with. */
-export function ingestId(ref: string): string {
+function ingestId(ref: string): string {
   return createHash("sha256").update(ref).digest("hex");
 }
 

@@ -11,7 +11,7 @@ try {
     const { failed } = await client.gc();
     for (const { item, error } of failed) throw new Error(`gc: ${item.type} ${item.id}`, { cause: error });
   }
-  console.log(JSON.stringify({ runs }));
+  process.stdout.write(`${JSON.stringify({ runs })}\n`);
 } finally {
   await client.close();
 }

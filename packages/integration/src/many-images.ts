@@ -55,9 +55,6 @@ async function pushImage(host: string, repository: string, layers: readonly Laye
       config: { Labels: { name: repository } },
     }),
   );
-  const described = (bytes: Uint8Array, mediaType: string): Descriptor => {
-    return { mediaType, digest: digestOf(bytes), size: bytes.byteLength };
-  };
   const manifest = Buffer.from(
     JSON.stringify({
       schemaVersion: 2,
@@ -71,6 +68,10 @@ async function pushImage(host: string, repository: string, layers: readonly Laye
   await must(await fetch(url, { method: "PUT", headers: { "content-type": mediaTypes.ociManifest }, body: manifest }));
   const blobs = [manifest, config, ...layers.map(({ bytes }) => bytes)].map((bytes) => digestOf(bytes));
   return { reference: `${host}/${repository}:latest`, blobs };
+}
+
+function described(bytes: Uint8Array, mediaType: string): Descriptor {
+  return { mediaType, digest: digestOf(bytes), size: bytes.byteLength };
 }
 
 async function pushBlob(host: string, repository: string, bytes: Uint8Array): Promise<void> {

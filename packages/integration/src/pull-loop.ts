@@ -15,7 +15,7 @@ try {
       pulls += 1;
     }
   }
-  console.log(JSON.stringify({ pulls }));
+  process.stdout.write(`${JSON.stringify({ pulls })}\n`);
 } finally {
   await client.close();
 }

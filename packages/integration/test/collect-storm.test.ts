@@ -28,7 +28,7 @@ describe.skipIf(missing !== undefined)(
       });
       const results = await Promise.all([...pullers, run("collect-loop.ts", [root, String(seconds)])]);
       for (const { status, stderr } of results) expect(status, stderr).toBe(0);
-      console.log(`pulls and collections: ${results.map(({ stdout }) => stdout.trim()).join(" ")}`);
+      process.stdout.write(`pulls and collections: ${results.map(({ stdout }) => stdout.trim()).join(" ")}\n`);
 
       const fetched = (await registry.requests()).filter((one) => one.startsWith("GET") && one.includes("/blobs/"));
       const layersAndConfigs = new Set(images.flatMap(({ blobs }) => blobs.slice(1)));

@@ -47,7 +47,7 @@ export class Database {
       durability: options.durability,
       patienceMs,
       mustBeOpen: () => this.mustBeOpen(),
-      failure: (error) => translate(error, `metadata ${path}`),
+      failure: (error) => translate(error, path),
       lockedError: (cause) => this.#locked(cause),
     });
   }
@@ -84,6 +84,25 @@ export class Database {
     }
   }
 
+  /** As `free`, for what may be lost in a power cut. */
+  async freeSoon<T>(section: (session: Session) => T, signal?: AbortSignal): Promise<T> {
+    try {
+      return await this.note(section, signal);
+    } catch (error) {
+      if (!isNoSpace(error)) throw error;
+      return this.free(section, signal);
+    }
+  }
+
+  /** Has all that was changed without being synced on disk when it resolves. */
+  async settle(): Promise<void> {
+    // A transaction that writes nothing syncs nothing.
+    await this.free((session) => {
+      const version = Number(session.get("PRAGMA user_version")?.["user_version"]);
+      session.get(`PRAGMA user_version = ${version}`);
+    });
+  }
+
   /** What SQLite finds wrong with the file, one sentence each; nothing if it is whole. Reads all of it. */
   problems(signal?: AbortSignal): Promise<readonly string[]> {
     return this.read((session) => {
@@ -115,7 +134,7 @@ export class Database {
       try {
         return call();
       } catch (error) {
-        if (!isBusy(error)) throw translate(error, `metadata ${this.path}`);
+        if (!isBusy(error)) throw translate(error, this.path);
         if (performance.now() > deadline) throw this.#locked(error);
       }
       await sleep(1 + Math.random() * bound);

@@ -1,14 +1,13 @@
-import { accessSync, closeSync, constants, existsSync, openSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { mkdir, open } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
 import { Database } from "./database.ts";
 import { migrate } from "./migrate.ts";
+import { codeOf } from "./open-obstacle.ts";
 import { Reserve } from "./reserve.ts";
-import { isNoSpace, resultOf, translate } from "./sqlite-errors.ts";
-
-const cannotOpen = 14;
+import { cannotOpen, isNoSpace, resultOf, translate } from "./sqlite-errors.ts";
 
 export interface OpenDatabaseOptions {
   readonly path: string;
@@ -76,24 +75,11 @@ function forReading(path: string): DatabaseSync {
   });
 }
 
-/** SQLite does not say why it cannot open a file; the file system does. */
 function connect(path: string, attempt: () => DatabaseSync): DatabaseSync {
   try {
     return attempt();
   } catch (error) {
-    if (resultOf(error) !== cannotOpen) throw translate(error, `metadata ${path}`);
-    const code = reasonFor(path);
-    throw Object.assign(new Error(`metadata ${path}: cannot be opened: ${code}`, { cause: error }), { code });
-  }
-}
-
-function reasonFor(path: string): string {
-  try {
-    closeSync(openSync(path, "r"));
-    accessSync(dirname(path), constants.W_OK);
-    return statSync(path).isFile() ? "EIO" : "EISDIR";
-  } catch (error) {
-    return codeOf(error);
+    throw translate(error, path);
   }
 }
 
@@ -130,8 +116,4 @@ async function makeDirectory(path: string, durability: "full" | "none"): Promise
       await directory.close();
     }
   }
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "EIO";
 }

@@ -1,6 +1,7 @@
+import { setImmediate as turn } from "node:timers/promises";
 import type { Database, Row, Session } from "./database.ts";
 
-const pageSize = 500;
+const pageSize = 250;
 
 /** At most `limit` rows after the last one of the page before. */
 export type Page = (session: Session, after: Row | undefined, limit: number) => readonly Row[];
@@ -20,6 +21,8 @@ export async function* pages(
     if (rows.length > 0) yield rows;
     if (rows.length < pageSize) return;
     after = rows.at(-1);
+    // Reading blocks the thread, and a consumer that waits for nothing itself would have it for all pages.
+    await turn();
   }
 }
 

@@ -85,6 +85,21 @@ describe.skipIf(!isRoot)("a full disk (needs root to mount)", () => {
     expect(await list(one.images.list())).toEqual([]);
   });
 
+  test("can be collected, also piece by piece", async () => {
+    await using disk = await smallDisk("4m");
+    await using metadata = await openMetadata({ path: join(disk.path, "metadata.db"), content: new FakeContent() });
+    const { leases, images } = metadata.namespace("one");
+    const ids = Array.from({ length: 1200 }, (_, index) => `lease-${index}`);
+    await Promise.all(ids.map((id) => leases.create({ id, expiresAt: new Date(0) })));
+    fillUp(disk.path);
+    await expect(fillWithImages(metadata.namespace("one"), "image")).rejects.toMatchObject(noSpace);
+    const kept = (await list(images.list())).length;
+    const { removed, failed } = await metadata.collect();
+    expect([removed.length, failed]).toEqual([1200, []]);
+    expect(await list(leases.list())).toEqual([]);
+    expect(await list(images.list())).toHaveLength(kept);
+  });
+
   test("that somebody has filled up since does not keep a store from being opened and emptied", async () => {
     await using disk = await smallDisk("3m");
     const path = join(disk.path, "metadata.db");

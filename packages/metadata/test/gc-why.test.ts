@@ -148,6 +148,36 @@ test.each([
   await expect(world.metadata.why(item)).rejects.toMatchObject({ code: "ERR_NOT_FOUND" });
 });
 
+test("no blob but the one that is asked for, and what ingests will become, is looked at for an explanation", async () => {
+  await using world = await openWorld();
+  for (const number of [1, 2, 3]) world.blob(number);
+  world.content.blobs.set(d(4), 100);
+  world.ingest("r", { expected: 5, stored: false, createdAt: Date.now() - hour });
+  world.content.blobs.set(d(5), 100);
+  world.image("a", 1);
+  world.snapshot("s");
+  const items = [of("content", 1), of("content", 2), of("content", 4), of("image", "a"), of("snapshot", "s")];
+  const kept: boolean[] = [];
+  for (const item of items) kept.push((await world.metadata.why(item)).kept);
+  expect(kept).toEqual([true, false, false, true, false]);
+  expect(await why(world, of("ingest", "r"))).toContain(
+    "ingest r is kept: ingest that is about to begin, or to be committed",
+  );
+  expect(world.content.calls.get("walk")).toBe(undefined);
+});
+
+test.each([
+  of("content", 9),
+  of("content", "no digest"),
+  of("image", "none"),
+  of("ingest", "none"),
+  of("lease", "none"),
+])("that %o is unknown is told without looking at everything", async (item) => {
+  await using world = await openWorld();
+  await expect(world.metadata.why(item)).rejects.toMatchObject({ code: "ERR_NOT_FOUND" });
+  expect([...world.content.calls.keys()]).toEqual([]);
+});
+
 test("explaining changes nothing", async () => {
   await using world = await openWorld();
   world.blob(1);

@@ -78,7 +78,7 @@ async function writeStored(layer: ChainLayer, extraction: Extraction, context: L
  * @throws ERR_DIGEST_MISMATCH the stored blob is damaged
  */
 async function mustBeSound(layer: ChainLayer, { content, signal }: LayerContext): Promise<void> {
-  for await (const _chunk of streamBlob(content, layer.blob, { signal }));
+  for await (const chunk of streamBlob(content, layer.blob, { signal, reuse: true })) void chunk;
 }
 
 /** Writes bytes that nobody has verified yet. `undefined`: they were not the blob, try again when it is there. */

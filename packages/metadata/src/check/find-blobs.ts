@@ -10,7 +10,7 @@ import type { Records } from "./records.ts";
 import type { CheckOptions } from "./report.ts";
 
 /** A blob whose bytes are not what they should be. */
-export interface Damage {
+interface Damage {
   readonly why: string;
   readonly actual?: Digest | undefined;
 }
@@ -94,7 +94,7 @@ async function findDamaged(search: BlobSearch): Promise<Pick<BlobFindings, "dama
   return { damaged, bytes };
 }
 
-export function isRecordedIn(session: Session, namespace: string, digest: Digest): boolean {
+function isRecordedIn(session: Session, namespace: string, digest: Digest): boolean {
   return session.get("SELECT 1 FROM blobs WHERE namespace = ? AND digest = ?", namespace, digest) !== undefined;
 }
 

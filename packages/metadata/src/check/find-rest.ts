@@ -1,7 +1,8 @@
 import { hasCode } from "@varve/errors";
 import { isOwnerAlive } from "@varve/locks";
 import { labelTarget } from "@varve/snapshots";
-import type { SnapshotInfo, Snapshotter } from "@varve/snapshots";
+import type { Snapshotter } from "@varve/snapshots";
+import type { SnapshotBelow } from "../gc/inventory.ts";
 import { orphanSnapshots } from "../gc/orphan-snapshots.ts";
 import { isBelow } from "../snapshots/below.ts";
 import { findSeq, isRecorded } from "../snapshots/rows.ts";
@@ -12,7 +13,7 @@ import type { Records } from "./records.ts";
 /** One snapshotter and what it has, by the keys it knows. */
 export interface BackendSnapshots {
   readonly backend: Snapshotter;
-  readonly infos: ReadonlyMap<string, SnapshotInfo>;
+  readonly infos: ReadonlyMap<string, SnapshotBelow>;
 }
 
 /** A snapshot without a record. */

@@ -23,7 +23,7 @@ export interface ImageNeeds extends NamedImage {
   readonly chains: readonly Chain[];
 }
 
-export interface Chain {
+interface Chain {
   readonly layers: readonly Digest[];
   /** Element i holds the layers up to `layers[i]`. */
   readonly names: readonly Digest[];
@@ -41,7 +41,7 @@ export interface NeedsContext {
   readonly documents: Map<Digest, Document>;
 }
 
-export interface Document {
+interface Document {
   readonly children: readonly Descriptor[];
   readonly chain?: Chain | undefined;
   readonly failure?: string | undefined;

@@ -1,29 +1,46 @@
 import { CodedError } from "@varve/errors";
 import type { StoreContext } from "../store-context.ts";
-import { decide, decideAndRemove } from "./decide.ts";
+import { decide, stepwise } from "./decide.ts";
+import { decideAndRemove } from "./decide-and-remove.ts";
 import { takeInventory } from "./inventory.ts";
-import type { Inventory } from "./inventory.ts";
-import type { Plan } from "./plan.ts";
+import type { Sweep } from "./plan.ts";
 import type { CollectedItem, CollectOptions, CollectReport } from "./report.ts";
 import { sweepBlobs } from "./sweep-blobs.ts";
 import { measureSnapshots, sweepIngests, sweepResources, sweepSnapshots } from "./sweep-backends.ts";
+import type { Backends } from "./sweep-backends.ts";
+
+// How many things are told between two chances to pause.
+const stride = 2000;
 
 type Failures = CollectReport["failed"];
 
+interface Judged {
+  readonly sweep: Sweep;
+  readonly backends: Backends;
+  readonly failed: Failures;
+}
+
 /**
- * Looks at what is stored below, decides in one transaction which records go, and then removes below what has no record. A
+ * Looks at what is stored below, decides which records go, removes them, and then removes below what has no record. A
  * run that ends anywhere leaves things below without a record, which the next one finds (K16).
  */
 export async function collect(context: StoreContext, options: CollectOptions = {}): Promise<CollectReport> {
   const start = performance.now();
   checkOptions(options);
   const { signal, dryRun = false } = options;
-  const inventory = await takeInventory(context, signal);
+  const { sweep, backends, failed } = await judge(context, options);
+  await measureSnapshots(sweep, backends, signal);
+  const failures = dryRun ? [] : await sweepAll(context, sweep, backends, signal);
+  return stepwise(reportOf(sweep, [...failed, ...failures], start), undefined);
+}
+
+/** Decides what goes, and removes the records of it. What that took is freed before the long work below begins. */
+async function judge(context: StoreContext, options: CollectOptions): Promise<Judged> {
+  const inventory = await takeInventory(context, options.signal);
   const input = { context, inventory, options };
-  const plan = dryRun ? await decide(input) : await decideAndRemove(input);
-  await measureSnapshots(plan, inventory, signal);
-  const failed = dryRun ? [] : await sweep(context, plan, inventory, signal);
-  return reportOf(plan, [...inventory.failed, ...failed], performance.now() - start);
+  const { sweep } = options.dryRun === true ? await decide(input) : await decideAndRemove(input);
+  const backends = new Map([...inventory.snapshots].map(([name, { backend }]) => [name, backend]));
+  return { sweep, backends, failed: inventory.failed };
 }
 
 /** @throws ERR_INVALID_ARGUMENT a limit is no number from 0 on */
@@ -34,27 +51,30 @@ export function checkOptions({ ingestAgeMs = 0, ingestBytes = 0 }: CollectOption
   }
 }
 
-async function sweep(
+async function sweepAll(
   context: StoreContext,
-  plan: Plan,
-  inventory: Inventory,
+  sweep: Sweep,
+  backends: Backends,
   signal: AbortSignal | undefined,
 ): Promise<Failures> {
-  await sweepBlobs(context, plan.blobs, signal);
-  await sweepIngests(context, plan.ingests, signal);
-  const failed = await sweepSnapshots(context, plan, inventory, signal);
-  await sweepResources(context, plan, signal);
+  await sweepBlobs(context, sweep.blobs, signal);
+  await sweepIngests(context, sweep.ingests, signal);
+  const failed = await sweepSnapshots(context, sweep, backends, signal);
+  await sweepResources(context, sweep, signal);
   return failed;
 }
 
-function reportOf(plan: Plan, failures: Failures, durationMs: number): CollectReport {
+function* reportOf(sweep: Sweep, failures: Failures, start: number): Generator<void, CollectReport, undefined> {
   const removed: CollectedItem[] = [];
   const failed = [...failures];
-  for (const { item, reason, hasRecord, bytes, error, spared = false } of plan.removals) {
+  let freed = 0;
+  let count = 0;
+  for (const { item, reason, hasRecord, bytes, error, spared } of sweep.removals) {
+    count += 1;
+    if (count % stride === 0) yield;
     if (error !== undefined) failed.push({ item, error });
-    else if (!spared) removed.push({ ...item, reason, bytes });
-    else if (hasRecord) removed.push({ ...item, reason, bytes: 0 });
+    else if (!spared || hasRecord) removed.push({ ...item, reason, bytes: spared ? 0 : bytes });
+    if (error === undefined && !spared) freed += bytes;
   }
-  const bytes = removed.reduce((sum, item) => sum + item.bytes, 0);
-  return { removed, failed, kept: plan.kept, bytes, durationMs };
+  return { removed, failed, kept: sweep.kept, bytes: freed, durationMs: performance.now() - start };
 }

@@ -1,4 +1,5 @@
-import { CodedError } from "@varve/errors";
+import { isDigest } from "@varve/digest";
+import { CodedError, hasCode } from "@varve/errors";
 import type { Item } from "../item.ts";
 import type { StoreContext } from "../store-context.ts";
 import { checkOptions } from "./collect.ts";
@@ -6,6 +7,7 @@ import { decide } from "./decide.ts";
 import type { Node } from "./graph.ts";
 import { takeInventory } from "./inventory.ts";
 import type { Inventory } from "./inventory.ts";
+import { lookUp } from "./look-up.ts";
 import { itemBelow, reasonOf } from "./plan.ts";
 import type { BackendRemoval, Plan } from "./plan.ts";
 import type { CollectOptions, Explanation } from "./report.ts";
@@ -17,14 +19,41 @@ export async function explain(
   options: Pick<CollectOptions, "signal" | "ingestAgeMs" | "ingestBytes"> = {},
 ): Promise<Explanation> {
   checkOptions(options);
-  const inventory = await takeInventory(context, options.signal);
+  const { signal } = options;
+  const recorded = await context.database.read((session) => lookUp(session, item), signal);
+  if (!recorded.here && (recorded.elsewhere || !(await mayBeBelow(context, item, signal)))) throw notFound(item);
+  // Of the blobs only those are looked at that the decision depends on.
+  const blobs = item.type === "content" ? [item.id, ...recorded.expected] : recorded.expected;
+  const inventory = await takeInventory(context, signal, { blobs, snapshots: item.type === "snapshot" });
   const plan = await decide({ context, inventory, options });
   const node = nodeOf(plan, item);
   if (node !== undefined && plan.graph.exists(node)) return explainNode(plan, node);
   const below = idBelow(inventory, item);
-  if (below === undefined || isForeign(plan, item)) throw new CodedError("ERR_NOT_FOUND", `${nameOf(item)}: not found`);
+  if (below === undefined || isForeign(plan, item)) throw notFound(item);
   if (node !== undefined && plan.marks.isKept(node)) return explainNode(plan, node);
   return explainOrphan(plan, item, below);
+}
+
+/** Whether something without a record may be in a store below. */
+async function mayBeBelow(context: StoreContext, item: Item, signal: AbortSignal | undefined): Promise<boolean> {
+  const { content } = context;
+  const { namespace, type, id } = item;
+  if (type === "content") return isDigest(id) && isFound(content.info(id, { signal }));
+  if (type === "ingest") {
+    return (await isFound(content.status(`${namespace}/${id}`, { signal }))) || isFound(content.status(id, { signal }));
+  }
+  // What the snapshotter calls it is not known.
+  return type === "snapshot" || context.resources.some((resource) => resource.type === type);
+}
+
+async function isFound(looking: Promise<unknown>): Promise<boolean> {
+  try {
+    await looking;
+    return true;
+  } catch (error) {
+    if (hasCode(error, "ERR_NOT_FOUND")) return false;
+    throw error;
+  }
 }
 
 /** The node of an item; of a snapshot without its snapshotter the first that has the name. */
@@ -38,7 +67,7 @@ function explainNode(plan: Plan, node: Node): Explanation {
   const { graph, marks } = plan;
   const item = graph.item(node);
   const name = nameOf(item);
-  const removal = plan.removals.find((each) => each.item.id === item.id && isSame(each.item, item));
+  const removal = plan.removalOf(node);
   if (removal !== undefined) {
     return { item, kept: false, path: [], summary: `${name} goes: ${removal.reason}` };
   }
@@ -61,9 +90,9 @@ function explainOrphan(plan: Plan, item: Item, id: string): Explanation {
 }
 
 function removalsBelow(plan: Plan, { type, snapshotter }: Item): readonly BackendRemoval[] {
-  if (type === "content") return plan.blobs;
-  if (type === "ingest") return plan.ingests;
-  const lists = [...plan.snapshots].filter(([name]) => snapshotter === undefined || name === snapshotter);
+  if (type === "content") return plan.sweep.blobs;
+  if (type === "ingest") return plan.sweep.ingests;
+  const lists = [...plan.sweep.snapshots].filter(([name]) => snapshotter === undefined || name === snapshotter);
   return lists.flatMap(([, removals]) => removals);
 }
 
@@ -86,11 +115,11 @@ function idBelow(inventory: Inventory, item: Item): string | undefined {
 
 /** A blob that another namespace has is none of this one. */
 function isForeign({ graph }: Plan, { type, id }: Item): boolean {
-  return type === "content" && graph.existsAnywhere("content", id);
+  return type === "content" && graph.everywhere("content", id).length > 0;
 }
 
-function isSame(a: Item, b: Item): boolean {
-  return a.namespace === b.namespace && a.type === b.type && a.snapshotter === b.snapshotter;
+function notFound(item: Item): CodedError {
+  return new CodedError("ERR_NOT_FOUND", `${nameOf(item)}: not found`);
 }
 
 function nameOf({ type, id }: Item): string {

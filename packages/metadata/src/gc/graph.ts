@@ -1,4 +1,5 @@
 import type { Item } from "../item.ts";
+import { Numbers } from "./numbers.ts";
 
 /** A node of the graph: a number from 0 on. */
 export type Node = number;
@@ -24,6 +25,7 @@ export interface Seed {
 }
 
 interface Scope {
+  readonly place: number;
   readonly type: string;
   readonly namespace: string;
   readonly snapshotter: string;
@@ -37,14 +39,19 @@ interface Scope {
 export class Graph {
   readonly seeds: Seed[] = [];
   readonly #scopes: Map<string, Scope> = new Map();
-  readonly #scopeOf: Scope[] = [];
+  readonly #scopeList: Scope[] = [];
   readonly #ids: string[] = [];
-  readonly #exists: boolean[] = [];
-  readonly #firstEdge: number[] = [];
-  readonly #nextEdge: number[] = [];
-  readonly #target: Node[] = [];
-  readonly #by: string[] = [];
-  readonly #fixed: boolean[] = [];
+  readonly #scopeOf: Numbers = new Numbers();
+  /** How many were known to exist when the node came to be, itself included; 0 for what does not. */
+  readonly #rank: Numbers = new Numbers();
+  readonly #byRank: Numbers = new Numbers();
+  readonly #firstEdge: Numbers = new Numbers();
+  readonly #nextEdge: Numbers = new Numbers();
+  readonly #target: Numbers = new Numbers();
+  /** Twice the place in `#reasons`, and one more if the edge is fixed. */
+  readonly #kind: Numbers = new Numbers();
+  readonly #reasons: string[] = [];
+  readonly #reasonPlaces: Map<string, number> = new Map();
 
   get size(): number {
     return this.#ids.length;
@@ -55,8 +62,8 @@ export class Graph {
     const known = scope.nodes.get(id);
     if (known !== undefined) return known;
     const node = this.#ids.push(id) - 1;
-    this.#scopeOf.push(scope);
-    this.#exists.push(false);
+    this.#scopeOf.push(scope.place);
+    this.#rank.push(0);
     this.#firstEdge.push(none);
     scope.nodes.set(id, node);
     return node;
@@ -70,21 +77,31 @@ export class Graph {
   /** The same for a thing that is known to exist: it has a record, or its `CollectibleResource` named it. */
   add(namespace: string, type: string, snapshotter: string, id: string): Node {
     const node = this.node(namespace, type, snapshotter, id);
-    this.#exists[node] = true;
+    if (!this.exists(node)) this.#rank.set(node, this.#byRank.push(node) + 1);
     return node;
   }
 
   exists(node: Node): boolean {
-    return this.#exists[node] === true;
+    return this.#rank.at(node) > 0;
   }
 
-  /** Whether a thing of that type and id exists in any namespace. */
-  existsAnywhere(type: string, id: string): boolean {
-    for (const scope of this.#scopes.values()) {
+  /** Orders what exists as it was added. */
+  rank(node: Node): number {
+    return this.#rank.at(node);
+  }
+
+  atRank(rank: number): Node {
+    return this.#byRank.at(rank - 1);
+  }
+
+  /** The things of that type and id that exist, of all namespaces. */
+  everywhere(type: string, id: string): readonly Node[] {
+    const nodes: Node[] = [];
+    for (const scope of this.#scopeList) {
       const node = scope.type === type ? scope.nodes.get(id) : undefined;
-      if (node !== undefined && this.exists(node)) return true;
+      if (node !== undefined && this.exists(node)) nodes.push(node);
     }
-    return false;
+    return nodes;
   }
 
   item(node: Node): Item {
@@ -114,35 +131,43 @@ export class Graph {
    * @param fixed it does so whoever holds `from`, as a snapshot does with its parent
    */
   edge(from: Node, to: Node, by: string, fixed: boolean): void {
-    const edge = this.#target.push(to) - 1;
-    this.#by.push(by);
-    this.#fixed.push(fixed);
-    this.#nextEdge.push(this.#firstEdge[from] ?? none);
-    this.#firstEdge[from] = edge;
+    const edge = this.#target.push(to);
+    this.#kind.push(2 * this.#reasonPlace(by) + (fixed ? 1 : 0));
+    this.#nextEdge.push(this.#firstEdge.at(from));
+    this.#firstEdge.set(from, edge);
   }
 
   firstEdge(node: Node): number {
-    return this.#firstEdge[node] ?? none;
+    return this.#firstEdge.at(node);
   }
 
   nextEdge(edge: number): number {
-    return this.#nextEdge[edge] ?? none;
+    return this.#nextEdge.at(edge);
   }
 
   target(edge: number): Node {
-    return this.#target[edge] ?? none;
+    return this.#target.at(edge);
   }
 
   by(edge: number): string {
-    return this.#by[edge] ?? "";
+    return this.#reasons[this.#kind.at(edge) >> 1] ?? "";
   }
 
   isFixed(edge: number): boolean {
-    return this.#fixed[edge] === true;
+    return this.#kind.at(edge) % 2 === 1;
+  }
+
+  /** Thousands of edges have the same. */
+  #reasonPlace(by: string): number {
+    const known = this.#reasonPlaces.get(by);
+    if (known !== undefined) return known;
+    const place = this.#reasons.push(by) - 1;
+    this.#reasonPlaces.set(by, place);
+    return place;
   }
 
   #of(node: Node): Scope {
-    const scope = this.#scopeOf[node];
+    const scope = this.#scopeList[this.#scopeOf.at(node)];
     if (scope === undefined) throw new RangeError(`graph: no node ${node}`);
     return scope;
   }
@@ -151,7 +176,8 @@ export class Graph {
     const key = scopeKey(namespace, type, snapshotter);
     const known = this.#scopes.get(key);
     if (known !== undefined) return known;
-    const scope: Scope = { type, namespace, snapshotter, nodes: new Map() };
+    const scope: Scope = { place: this.#scopeList.length, type, namespace, snapshotter, nodes: new Map() };
+    this.#scopeList.push(scope);
     this.#scopes.set(key, scope);
     return scope;
   }

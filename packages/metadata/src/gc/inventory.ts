@@ -1,17 +1,27 @@
-import type { IngestStatus } from "@varve/content";
+import type { ContentStore, IngestStatus } from "@varve/content";
+import { isDigest } from "@varve/digest";
 import { CodedError, hasCode } from "@varve/errors";
 import { isOwnerAlive } from "@varve/locks";
-import type { SnapshotInfo, Snapshotter } from "@varve/snapshots";
+import { labelTarget } from "@varve/snapshots";
+import type { Snapshotter } from "@varve/snapshots";
 import type { Item } from "../item.ts";
 import type { StoreContext } from "../store-context.ts";
+import { inParallel } from "./in-parallel.ts";
 import type { CollectibleResource } from "./resource.ts";
 
 /** The types of things that the store has itself. */
 const ownTypes: readonly string[] = ["content", "ingest", "image", "lease", "snapshot"];
 
+/** What is remembered of a snapshot: there are tens of thousands. */
+export interface SnapshotBelow {
+  readonly parent: string | undefined;
+  /** What it says it will be committed as, if it does. */
+  readonly target: string | undefined;
+}
+
 interface SnapshotInventory {
   readonly backend: Snapshotter;
-  readonly infos: ReadonlyMap<string, SnapshotInfo>;
+  readonly infos: ReadonlyMap<string, SnapshotBelow>;
 }
 
 interface ResourceInventory {
@@ -41,19 +51,29 @@ export interface Inventory {
   readonly isAlive: (owner: string) => boolean;
 }
 
+/** What is looked at below. */
+export interface InventoryScope {
+  /** These digests instead of all blobs. */
+  readonly blobs: readonly string[] | "all";
+  readonly snapshots: boolean;
+}
+
 /** @throws whatever a backend or a `CollectibleResource` throws that must be known to collect safely */
-export async function takeInventory(context: StoreContext, signal: AbortSignal | undefined): Promise<Inventory> {
+export async function takeInventory(
+  context: StoreContext,
+  signal: AbortSignal | undefined,
+  scope: InventoryScope = { blobs: "all", snapshots: true },
+): Promise<Inventory> {
   const now = Date.now();
   const isAlive = lifeCheck();
   const resources = await Promise.all(context.resources.map((resource) => inventoryOf(resource)));
   // Ingests first: one that is committed meanwhile is then seen as what it was, or as its blob, or as both.
   const ingests = new Map<string, IngestStatus>();
   for await (const status of context.content.statuses({ signal })) ingests.set(status.ref, status);
-  const blobs = new Map<string, number>();
-  for await (const { digest, size } of context.content.walk({ signal })) blobs.set(digest, size);
+  const blobs = await blobsOf(context.content, scope.blobs, signal);
   const failed: { item: Item; error: unknown }[] = [];
   const snapshots = new Map<string, SnapshotInventory>();
-  for (const name of await context.snapshotters.used()) {
+  for (const name of scope.snapshots ? await context.snapshotters.used() : []) {
     try {
       snapshots.set(name, await walkSnapshotter(await context.snapshotters.get(name), signal));
     } catch (error) {
@@ -65,9 +85,31 @@ export async function takeInventory(context: StoreContext, signal: AbortSignal |
   return { now, ingests, blobs, snapshots, failed, lost, resources, isAlive };
 }
 
+async function blobsOf(
+  content: ContentStore,
+  wanted: InventoryScope["blobs"],
+  signal: AbortSignal | undefined,
+): Promise<ReadonlyMap<string, number>> {
+  const blobs = new Map<string, number>();
+  if (wanted === "all") {
+    for await (const { digest, size } of content.walk({ signal })) blobs.set(digest, size);
+    return blobs;
+  }
+  await inParallel(wanted.filter(isDigest), signal, async (digest) => {
+    try {
+      blobs.set(digest, (await content.info(digest, { signal })).size);
+    } catch (error) {
+      if (!hasCode(error, "ERR_NOT_FOUND")) throw error;
+    }
+  });
+  return blobs;
+}
+
 async function walkSnapshotter(backend: Snapshotter, signal: AbortSignal | undefined): Promise<SnapshotInventory> {
-  const infos = new Map<string, SnapshotInfo>();
-  for await (const info of backend.walk({ signal })) infos.set(info.name, info);
+  const infos = new Map<string, SnapshotBelow>();
+  for await (const { name, parent, labels } of backend.walk({ signal })) {
+    infos.set(name, { parent, target: labels[labelTarget] });
+  }
   return { backend, infos };
 }
 

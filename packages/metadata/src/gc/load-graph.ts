@@ -33,7 +33,7 @@ export interface SnapshotRecord {
 }
 
 /**
- * Reads all records into a graph, in steps of a few thousand rows, so that the caller may pause between them if nothing
+ * Reads all records into a graph, in steps of some hundred rows, so that the caller may pause between them if nothing
  * has changed when it is done, or else do them all in one transaction.
  */
 export class GraphLoader {

@@ -4,7 +4,7 @@ import type { Graph, Node, Seed, SeedKind } from "./graph.ts";
 const kinds: readonly SeedKind[] = ["kept", "flat", "gone"];
 
 // How many edges are looked at between two chances to pause.
-const stride = 20_000;
+const stride = 5000;
 
 /** One step from a root: the node, and what led to it. */
 export interface Step {

@@ -1,6 +1,5 @@
-import { labelTarget } from "@varve/snapshots";
-import type { SnapshotInfo } from "@varve/snapshots";
 import type { Node } from "./graph.ts";
+import type { SnapshotBelow } from "./inventory.ts";
 import type { SnapshotRecord } from "./load-graph.ts";
 
 /** A snapshot below that goes. */
@@ -13,7 +12,7 @@ export interface OrphanSnapshot {
 
 export interface OrphanSearch {
   /** What is below, of one snapshotter. */
-  readonly infos: ReadonlyMap<string, SnapshotInfo>;
+  readonly infos: ReadonlyMap<string, SnapshotBelow>;
   /** The records that stay. */
   readonly staying: readonly Pick<SnapshotRecord, "key" | "owner" | "target">[];
   /** What the records that go stand for, whether it was seen below or not: their numbers are never given again. */
@@ -30,8 +29,7 @@ export function orphanSnapshots({ infos, staying, gone, isAlive }: OrphanSearch)
       .filter(({ key, target, owner }) => target !== "" && !infos.has(key) && isAlive(owner))
       .map(({ target }) => target),
   );
-  for (const [name, { labels }] of infos) {
-    const target = labels[labelTarget];
+  for (const [name, { target }] of infos) {
     if (keys.has(name) || (target !== undefined && awaited.has(target))) {
       keepWithParents(name, infos, kept);
     }
@@ -45,7 +43,7 @@ export function orphanSnapshots({ infos, staying, gone, isAlive }: OrphanSearch)
 }
 
 /** What something kept stands on is kept, whatever the records say of it. */
-function keepWithParents(name: string, infos: ReadonlyMap<string, SnapshotInfo>, kept: Set<string>): void {
+function keepWithParents(name: string, infos: ReadonlyMap<string, SnapshotBelow>, kept: Set<string>): void {
   for (let at: string | undefined = name; at !== undefined && !kept.has(at); at = infos.get(at)?.parent) kept.add(at);
 }
 

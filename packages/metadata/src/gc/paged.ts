@@ -1,6 +1,6 @@
 import type { Row, Session } from "../database.ts";
 
-const pageSize = 4000;
+const pageSize = 500;
 
 /** A part of something long. Says whether it was the last one. */
 export type Stage = (session: Session) => boolean;

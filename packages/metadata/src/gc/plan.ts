@@ -11,9 +11,9 @@ export interface Removal {
   readonly hasRecord: boolean;
   bytes: number;
   /** Why it is still there. */
-  error?: unknown;
+  error: unknown;
   /** Somebody has made a record of it, or removes it already. */
-  spared?: boolean;
+  spared: boolean;
 }
 
 /** Something to remove from a store below. */
@@ -27,14 +27,9 @@ export interface SnapshotRemoval extends BackendRemoval {
   readonly parent: string | undefined;
 }
 
-/** What a run does, decided from one state of the records. */
-export interface Plan {
-  readonly graph: Graph;
-  readonly marks: Marks;
-  readonly loader: GraphLoader;
+/** What is to be removed below, and everything that is to be told. */
+export interface Sweep {
   readonly removals: readonly Removal[];
-  /** Records that go. */
-  readonly records: readonly Node[];
   readonly blobs: readonly BackendRemoval[];
   readonly ingests: readonly BackendRemoval[];
   /** By snapshotter, children before their parents. */
@@ -43,6 +38,17 @@ export interface Plan {
   readonly resources: readonly { readonly type: string; readonly removal: Removal }[];
   /** How many things stay. */
   readonly kept: number;
+}
+
+/** What a run does, decided from one state of the records. */
+export interface Plan {
+  readonly graph: Graph;
+  readonly marks: Marks;
+  readonly loader: GraphLoader;
+  /** Records that go. */
+  readonly records: readonly Node[];
+  removalOf(node: Node): Removal | undefined;
+  readonly sweep: Sweep;
 }
 
 /** Why something goes, in words that follow its name. */

@@ -1,3 +1,4 @@
+import type { GoneRecords } from "./gone-records.ts";
 import { none } from "./graph.ts";
 import type { Node } from "./graph.ts";
 import type { Inventory } from "./inventory.ts";
@@ -9,32 +10,45 @@ import type { BackendRemoval, Plan, Removal, SnapshotRemoval } from "./plan.ts";
 import type { Item } from "../item.ts";
 
 // How many things are looked at between two chances to pause.
-const stride = 10_000;
+const stride = 2000;
+
+interface Material {
+  readonly loader: GraphLoader;
+  readonly marks: Marks;
+  readonly inventory: Inventory;
+  /** What was removed already. */
+  readonly gone: GoneRecords;
+}
 
 /** Decides from a graph that was loaded and marked what goes, and why. The caller may pause whenever it yields. */
-export function planOf(loader: GraphLoader, marks: Marks, inventory: Inventory): Generator<void, Plan, undefined> {
-  return new Planner(loader, marks, inventory).plan();
+export function planOf(material: Material): Generator<void, Plan, undefined> {
+  return new Planner(material).plan();
 }
 
 class Planner {
   readonly #loader: GraphLoader;
   readonly #marks: Marks;
   readonly #inventory: Inventory;
+  readonly #gone: GoneRecords;
   readonly #removals: Removal[] = [];
-  readonly #byNode: Map<Node, Removal> = new Map();
+  readonly #byNode: (Removal | undefined)[] = [];
   readonly #lost: ReadonlySet<Node>;
   readonly #records: Node[] = [];
   readonly #resources: { type: string; removal: Removal }[] = [];
-  readonly #keptBlobs: Set<string> = new Set();
-  /** Of a digest that several namespaces lose, the one that its bytes are counted for. */
-  readonly #goneBlobs: Map<string, Removal> = new Map();
   #kept = 0;
 
-  constructor(loader: GraphLoader, marks: Marks, inventory: Inventory) {
+  constructor({ loader, marks, inventory, gone }: Material) {
     this.#loader = loader;
     this.#marks = marks;
     this.#inventory = inventory;
+    this.#gone = gone;
+    for (const removal of gone.removals) {
+      removal.bytes = 0;
+      this.#removals.push(removal);
+    }
     this.#lost = this.#findLost();
+    // Not one by one: an array with gaps is a table.
+    for (let node = 0; node < loader.graph.size; node += 1) this.#byNode.push(undefined);
   }
 
   *plan(): Generator<void, Plan, undefined> {
@@ -48,13 +62,9 @@ class Planner {
       graph,
       marks: this.#marks,
       loader: this.#loader,
-      removals: this.#removals,
       records: this.#records,
-      blobs,
-      ingests,
-      snapshots,
-      resources: this.#resources,
-      kept: this.#kept,
+      removalOf: (node) => this.#byNode[node],
+      sweep: { removals: this.#removals, blobs, ingests, snapshots, resources: this.#resources, kept: this.#kept },
     };
   }
 
@@ -64,15 +74,12 @@ class Planner {
     for (let node = 0; node < graph.size; node += 1) {
       if (node % stride === stride - 1) yield;
       if (!graph.exists(node)) continue;
-      const type = graph.type(node);
-      const id = graph.id(node);
       if (this.#stays(node)) {
         this.#kept += 1;
-        if (type === "content") this.#keptBlobs.add(id);
         continue;
       }
+      const type = graph.type(node);
       const removal = this.#recordRemoval(node, !types.has(type));
-      if (type === "content" && !this.#goneBlobs.has(id)) this.#goneBlobs.set(id, removal);
       if (types.has(type)) this.#resources.push({ type, removal });
       else this.#records.push(node);
     }
@@ -98,20 +105,34 @@ class Planner {
   *#blobs(): Generator<void, readonly BackendRemoval[], undefined> {
     const blobs: BackendRemoval[] = [];
     if (this.#loader.adopting) return blobs;
-    for (const { node, expected } of this.#loader.ingests) {
-      // It may be below already, and its record have yet to be made by the commit under way.
-      if (expected !== undefined && this.#stays(node)) this.#keptBlobs.add(expected);
-    }
+    const expected = this.#expected();
     let count = 0;
     for (const [digest, size] of this.#inventory.blobs) {
       count += 1;
       if (count % stride === 0) yield;
-      if (this.#keptBlobs.has(digest)) continue;
-      const removal = this.#goneBlobs.get(digest) ?? this.#orphan({ namespace: "", type: "content", id: digest });
+      const nodes = this.#loader.graph.everywhere("content", digest);
+      if (expected.has(digest) || nodes.some((node) => this.#stays(node))) continue;
+      const removal = this.#removalOfBlob(digest, nodes);
       removal.bytes = size;
       blobs.push({ id: digest, removal });
     }
     return blobs;
+  }
+
+  /** What may be below already, while its record has yet to be made by the commit under way. */
+  #expected(): ReadonlySet<string> {
+    const digests = new Set<string>();
+    for (const { node, expected } of this.#loader.ingests) {
+      if (expected !== undefined && this.#stays(node)) digests.add(expected);
+    }
+    return digests;
+  }
+
+  /** Of a digest that several namespaces lose, the bytes are counted for the first. */
+  #removalOfBlob(digest: string, nodes: readonly Node[]): Removal {
+    const [first] = nodes.toSorted((one, other) => one - other);
+    const known = this.#removalOf(first) ?? this.#gone.find("content", digest);
+    return known ?? this.#orphan({ namespace: "", type: "content", id: digest });
   }
 
   #ingests(): readonly BackendRemoval[] {
@@ -120,7 +141,7 @@ class Planner {
     for (const [ref, { offset }] of this.#inventory.ingests) {
       const node = records.get(ref);
       if (node !== undefined && this.#stays(node)) continue;
-      const removal = this.#removalOf(node) ?? this.#orphan(itemBelow("ingest", ref));
+      const removal = this.#removalOf(node) ?? this.#gone.find("ingest", ref) ?? this.#orphan(itemBelow("ingest", ref));
       removal.bytes = offset;
       ingests.push({ id: ref, removal });
     }
@@ -155,7 +176,10 @@ class Planner {
         orphans.map(({ name, parent, node }) => ({
           id: name,
           parent,
-          removal: this.#removalOf(node) ?? this.#orphan(itemBelow("snapshot", name, snapshotter)),
+          removal:
+            this.#removalOf(node) ??
+            this.#gone.find("snapshot", name, snapshotter) ??
+            this.#orphan(itemBelow("snapshot", name, snapshotter)),
         })),
       );
     }
@@ -165,18 +189,25 @@ class Planner {
   #recordRemoval(node: Node, hasRecord: boolean): Removal {
     const { graph } = this.#loader;
     const reason = this.#marks.isKept(node) ? "it was never made" : reasonOf(graph, this.#marks, node);
-    const removal: Removal = { item: graph.item(node), reason, hasRecord, bytes: 0 };
+    const removal: Removal = { item: graph.item(node), reason, hasRecord, bytes: 0, error: undefined, spared: false };
     this.#removals.push(removal);
-    this.#byNode.set(node, removal);
+    this.#byNode[node] = removal;
     return removal;
   }
 
   #removalOf(node: Node | undefined): Removal | undefined {
-    return this.#byNode.get(node ?? none);
+    return this.#byNode[node ?? none];
   }
 
   #orphan(item: Item): Removal {
-    const removal: Removal = { item, reason: "it has no record", hasRecord: false, bytes: 0 };
+    const removal: Removal = {
+      item,
+      reason: "it has no record",
+      hasRecord: false,
+      bytes: 0,
+      error: undefined,
+      spared: false,
+    };
     this.#removals.push(removal);
     return removal;
   }

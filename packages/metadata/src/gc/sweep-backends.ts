@@ -3,9 +3,11 @@ import { canCleanup } from "@varve/snapshots";
 import type { Snapshotter } from "@varve/snapshots";
 import type { StoreContext } from "../store-context.ts";
 import { inParallel } from "./in-parallel.ts";
-import type { Inventory } from "./inventory.ts";
-import type { BackendRemoval, Plan, SnapshotRemoval } from "./plan.ts";
+import type { BackendRemoval, SnapshotRemoval, Sweep } from "./plan.ts";
 import type { Item } from "../item.ts";
+
+/** The snapshotters that could be looked at, by name. */
+export type Backends = ReadonlyMap<string, Snapshotter>;
 
 /** Drops ingests below. One that has been begun anew meanwhile has a record again, and stays. */
 export async function sweepIngests(
@@ -32,12 +34,12 @@ export async function sweepIngests(
 /** Removes snapshots below, children first. What stands in the way of its parent is told once, for itself (G-42). */
 export async function sweepSnapshots(
   { database }: StoreContext,
-  { snapshots }: Plan,
-  inventory: Inventory,
+  { snapshots }: Sweep,
+  backends: Backends,
   signal: AbortSignal | undefined,
 ): Promise<readonly { readonly item: Item; readonly error: unknown }[]> {
   const failed: { item: Item; error: unknown }[] = [];
-  for (const [snapshotter, { backend }] of inventory.snapshots) {
+  for (const [snapshotter, backend] of backends) {
     const blocked = new Set<string>();
     for (const { id, parent, removal } of snapshots.get(snapshotter) ?? []) {
       signal?.throwIfAborted();
@@ -48,7 +50,7 @@ export async function sweepSnapshots(
       // A snapshot that was left by somebody else can be adopted under a new record.
       if (record !== undefined || blocked.has(id)) removal.spared = true;
       else await attempt(removal, signal, () => backend.remove(id, { signal }));
-      if (parent !== undefined && (removal.spared === true || removal.error !== undefined)) blocked.add(parent);
+      if (parent !== undefined && (removal.spared || removal.error !== undefined)) blocked.add(parent);
     }
     if (!canCleanup(backend)) continue;
     try {
@@ -63,12 +65,12 @@ export async function sweepSnapshots(
 
 /** Asks what the snapshots that go take up, while they are still there. */
 export async function measureSnapshots(
-  { snapshots }: Plan,
-  inventory: Inventory,
+  { snapshots }: Sweep,
+  backends: Backends,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   for (const [snapshotter, removals] of snapshots) {
-    const backend = inventory.snapshots.get(snapshotter)?.backend;
+    const backend = backends.get(snapshotter);
     if (backend !== undefined) {
       await inParallel(removals, signal, async (removal) => measure(backend, removal, signal));
     }
@@ -78,7 +80,7 @@ export async function measureSnapshots(
 /** Removes things of types from outside. */
 export async function sweepResources(
   context: StoreContext,
-  { resources }: Plan,
+  { resources }: Sweep,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const types = new Map(context.resources.map((resource) => [resource.type, resource]));

@@ -2,12 +2,11 @@ import { hasCode } from "@varve/errors";
 import { parseDigest } from "@varve/digest";
 import { currentOwner, isOwnerAlive } from "@varve/locks";
 import type { Database, Session } from "../database.ts";
-import { isNoSpace } from "../sqlite-errors.ts";
 import type { StoreContext } from "../store-context.ts";
 import { inParallel } from "./in-parallel.ts";
 import type { BackendRemoval } from "./plan.ts";
 
-const batchSize = 1024;
+const batchSize = 256;
 
 /** Claims that could not be given back, on a full disk say: given back together with the next ones. */
 const stuck: WeakMap<Database, Set<string>> = new WeakMap();
@@ -32,7 +31,8 @@ export async function sweepBlobs(
         release(session, done);
         return claim(session, batch);
       };
-      const taken = await note(database, inOneStep, signal);
+      // Claims need not outlive a power cut, which ends their processes too.
+      const taken = await database.freeSoon(inOneStep, signal);
       for (const digest of done) claimed.delete(digest);
       for (const { id } of taken) claimed.add(id);
       await inParallel(taken, signal, async ({ id, removal }) => {
@@ -55,7 +55,7 @@ async function giveBack(database: Database, claimed: ReadonlySet<string>): Promi
     // Not under the caller's signal: a claim that stays keeps others from writing the blob (G-43).
     const pending = await database.read((session) => session.get("SELECT 1 FROM removals LIMIT 1") !== undefined);
     if (!pending) return;
-    await note(database, (session) => {
+    await database.freeSoon((session) => {
       release(session, [...claimed]);
       dropDead(session);
     });
@@ -63,16 +63,6 @@ async function giveBack(database: Database, claimed: ReadonlySet<string>): Promi
     // Another run that goes on meanwhile may have left some there, too.
     stuck.set(database, new Set([...(stuck.get(database) ?? []), ...claimed]));
     throw error;
-  }
-}
-
-/** Claims need not outlive a power cut, which ends their processes too. */
-async function note<T>(database: Database, section: (session: Session) => T, signal?: AbortSignal): Promise<T> {
-  try {
-    return await database.note(section, signal);
-  } catch (error) {
-    if (!isNoSpace(error)) throw error;
-    return database.free(section, signal);
   }
 }
 
