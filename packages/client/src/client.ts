@@ -100,6 +100,9 @@ export interface UnmountOptions extends CallOptions {
   readonly lazy?: boolean | undefined;
 }
 
+/** The stores of a client for the holder of a lease. */
+export type HeldStores = Pick<Client, "content" | "images"> & Pick<Namespace, "snapshotter">;
+
 /** A store of images on this machine, and what fills it. Several clients, in several processes, may use one root. */
 export interface Client extends AsyncDisposable {
   readonly root: string;
@@ -153,7 +156,9 @@ export interface Client extends AsyncDisposable {
    * The stores for the holder of a lease: what is created through them, or found to exist, is added to the lease. The
    * operations of the client take leases of their own; this is for those who work on the stores themselves.
    */
-  under(lease: string): Pick<Client, "content" | "images"> & Pick<Namespace, "snapshotter">;
+  under(lease: string): HeldStores;
+  /** Runs `work` with stores whose things no collector takes, until it has ended or this process is dead. */
+  hold<T>(work: (stores: HeldStores) => Promise<T>, options?: CallOptions): Promise<T>;
   /**
    * Removes what nothing keeps, in all namespaces: images, leases and labels keep things, and so does every operation
    * that is under way, here or in another process.

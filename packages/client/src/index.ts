@@ -4,6 +4,7 @@ export type {
   Client,
   FetchOptions,
   FetchResult,
+  HeldStores,
   MountOptions,
   PulledLayer,
   PullOptions,

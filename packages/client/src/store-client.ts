@@ -16,6 +16,7 @@ import type {
   Client,
   FetchOptions,
   FetchResult,
+  HeldStores,
   MountOptions,
   PullOptions,
   PullResult,
@@ -95,8 +96,15 @@ export class StoreClient implements Client {
     return this.#run({}, () => this.#stack.namespace.snapshotter(name));
   }
 
-  under(lease: string): ReturnType<Client["under"]> {
+  under(lease: string): HeldStores {
     return this.#stack.namespace.under(lease);
+  }
+
+  hold<T>(work: (stores: HeldStores) => Promise<T>, options: CallOptions = {}): Promise<T> {
+    return this.#run(options, async (signal) => {
+      const { underLease } = await import("./under-lease.ts");
+      return underLease(this.#stack, work, signal);
+    });
   }
 
   gc(options: CollectOptions = {}): Promise<CollectReport> {

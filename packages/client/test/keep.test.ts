@@ -2,7 +2,7 @@ import { chmod, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { openClient } from "@varve/client";
 import type { Client, OpenClientOptions } from "@varve/client";
-import { readBlob } from "@varve/content";
+import { readBlob, writeBlob } from "@varve/content";
 import { hasCode } from "@varve/errors";
 import { parseManifest } from "@varve/oci";
 import { expect, test } from "vitest";
@@ -111,6 +111,13 @@ test("who works on the stores under a lease keeps what is made, until the lease 
   await client.leases.delete(id);
   await client.gc();
   expect([await digests(client), await snapshots(client)]).toEqual([[], []]);
+  await client.hold(async ({ content }) => {
+    await writeBlob(content, "r", Buffer.from("mine"));
+    await client.gc();
+    expect(await digests(client)).toEqual([digest]);
+  });
+  await client.gc();
+  expect(await digests(client)).toEqual([]);
 });
 
 // F11, G-11: the layer is stored, its snapshot is not

@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import type { Stats } from "node:fs";
-import { chmodSync, closeSync, ftruncateSync, fstatSync, openSync, renameSync, rmSync, statSync } from "node:fs";
+import { chmodSync, closeSync, ftruncateSync, fstatSync, openSync, renameSync, statSync } from "node:fs";
 import type { Expected } from "@varve/content";
 import { CodedError } from "@varve/errors";
 import { currentOwner, isOwnerAlive } from "@varve/locks";
-import { isErrno, orMissing } from "./errno.ts";
+import { isErrno, orMissing, removeFile } from "./errno.ts";
 import { readRecord, replaceRecord } from "./ingest-record.ts";
 import type { IngestRecord } from "./ingest-record.ts";
 import { dataPath, ingestPaths, trashPath } from "./layout.ts";
@@ -151,7 +151,7 @@ function create(paths: IngestPaths, ref: string, { expected, records }: ClaimOpt
     return { paths, record, fd, recordFile, size: 0, updatedAt: record.since, trash: [] };
   } catch (error) {
     closeSync(fd);
-    rmSync(dataPath(paths, record.data), { force: true });
+    removeFile(dataPath(paths, record.data));
     throw error;
   }
 }
@@ -163,7 +163,7 @@ function startOver(layout: Layout, paths: IngestPaths, record: IngestRecord, old
     replaceRecord(paths, record);
   } catch (error) {
     closeSync(fd);
-    rmSync(dataPath(paths, record.data), { force: true });
+    removeFile(dataPath(paths, record.data));
     throw error;
   }
   const trash = old === undefined ? [] : retire(layout, old);
@@ -203,7 +203,7 @@ function takeOver(
     replaceRecord(paths, record);
   } catch (error) {
     closeSync(fd);
-    rmSync(path, { force: true });
+    removeFile(path);
     throw error;
   }
   const { size, mtime } = fstatSync(fd);

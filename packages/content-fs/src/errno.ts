@@ -1,3 +1,4 @@
+import { unlinkSync } from "node:fs";
 import { constants } from "node:os";
 
 // libuv has no name for it: Node shows -122 as an unknown error (F03).
@@ -16,6 +17,11 @@ export function orMissing<T>(read: () => T): T | undefined {
     if (isErrno(error, "ENOENT")) return undefined;
     throw error;
   }
+}
+
+/** Removes a file, if there is one. Node's `rmSync` loses the codes of some errors: `EROFS` arrives as an empty text. */
+export function removeFile(path: string): void {
+  orMissing(() => unlinkSync(path));
 }
 
 /**

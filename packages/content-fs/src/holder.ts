@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { closeSync, openSync, rmSync, writeSync } from "node:fs";
+import { closeSync, openSync, writeSync } from "node:fs";
 import type { Digest } from "@varve/digest";
 import { CodedError } from "@varve/errors";
+import { removeFile } from "./errno.ts";
 import { createData, holds, retire } from "./claims.ts";
 import type { Claim } from "./claims.ts";
 import { headBytes, readRecord, replaceRecord } from "./ingest-record.ts";
@@ -23,7 +24,7 @@ export function dropBytes(layout: Layout, claim: Claim): Claim | undefined {
     replaceRecord(paths, record);
   } catch (error) {
     closeSync(fd);
-    rmSync(dataPath(paths, record.data), { force: true });
+    removeFile(dataPath(paths, record.data));
     throw error;
   }
   const trash = retire(layout, dataPath(paths, claim.record.data));
@@ -40,7 +41,7 @@ export function letGo(layout: Layout, claim: Claim, { safe, state }: RecordHead)
   if (!holds(claim)) return [];
   const { paths, record } = claim;
   if (state === "lost") {
-    rmSync(paths.record, { force: true });
+    removeFile(paths.record);
     return retire(layout, dataPath(paths, record.data));
   }
   const fd = openSync(paths.record, "r+");
@@ -68,13 +69,13 @@ export function endIngest(records: RecordFiles, claim: Claim, digest: Digest): v
 
 /** The claim must stand. */
 export function removeRecord(records: RecordFiles, { paths, recordFile }: Claim): void {
-  if (recordFile === undefined) rmSync(paths.record, { force: true });
+  if (recordFile === undefined) removeFile(paths.record);
   else records.recycle(paths, recordFile);
 }
 
 /** Removes the note that an ingest has left, if it is there still. */
 export function removeNote(note: Claim): void {
-  if (holds(note)) rmSync(note.paths.record, { force: true });
+  if (holds(note)) removeFile(note.paths.record);
 }
 
 /** Why a claim does not stand any more, as the error for its holder. */

@@ -1,8 +1,8 @@
-import { chmodSync, rmSync, statSync } from "node:fs";
+import { chmodSync, statSync } from "node:fs";
 import type { IngestStatus } from "@varve/content";
 import { CodedError } from "@varve/errors";
 import { retire } from "./claims.ts";
-import { orMissing } from "./errno.ts";
+import { orMissing, removeFile } from "./errno.ts";
 import { readRecord } from "./ingest-record.ts";
 import { dataPath, ingestFileOf, ingestPaths } from "./layout.ts";
 import type { IngestPaths, Layout } from "./layout.ts";
@@ -42,7 +42,7 @@ export function abortIngest(layout: Layout, ref: string): readonly string[] {
   // A commit that failed has told followers that the bytes are verified.
   orMissing(() => chmodSync(data, 0o600));
   const trash = retire(layout, data);
-  rmSync(paths.record, { force: true });
+  removeFile(paths.record);
   return trash;
 }
 

@@ -1,10 +1,10 @@
-import { lstatSync, renameSync, rmSync } from "node:fs";
+import { lstatSync, renameSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Digest } from "@varve/digest";
 import { holds, retire } from "./claims.ts";
 import type { Claim } from "./claims.ts";
 import type { Syncer } from "./durability.ts";
-import { isErrno } from "./errno.ts";
+import { isErrno, removeFile } from "./errno.ts";
 import { endIngest } from "./holder.ts";
 import { blobPath, dataPath } from "./layout.ts";
 import type { Layout } from "./layout.ts";
@@ -57,9 +57,14 @@ export async function publish(
       if (outcome === "new") await lock.run(() => takeBack(claim, path));
       throw error;
     }
-    await lock.run(() => {
-      if (holds(claim)) endIngest(host.records, claim, blob.digest);
-    });
+    try {
+      await lock.run(() => {
+        if (holds(claim)) endIngest(host.records, claim, blob.digest);
+      });
+    } catch {
+      // The blob is there to stay, which is what was asked for. What is left of the ingest is swept at the next open.
+      host.records.abandon(claim.record.token);
+    }
   }
   await removeAll(trash);
   return outcome;
@@ -94,5 +99,5 @@ function rename(from: string, to: string): boolean {
 /** Under the lock: the bytes are an ingest again. */
 function takeBack(claim: Claim, path: string): void {
   if (holds(claim)) rename(path, dataPath(claim.paths, claim.record.data));
-  else rmSync(path, { force: true });
+  else removeFile(path);
 }

@@ -1,5 +1,6 @@
-import { closeSync, fstatSync, openSync, renameSync, rmSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, openSync, renameSync, unlinkSync, writeSync } from "node:fs";
 import { currentOwner } from "@varve/locks";
+import { removeFile } from "./errno.ts";
 import { recordBytes, spareSize } from "./ingest-record.ts";
 import type { IngestRecord } from "./ingest-record.ts";
 import { privatePath } from "./layout.ts";
@@ -56,7 +57,7 @@ export class RecordFiles {
     } catch (error) {
       // On a full disk above all: a record that is half made must not lock the ref as long as this process lives.
       closeSync(fd);
-      rmSync(path, { force: true });
+      removeFile(path);
       throw error;
     }
   }
@@ -84,7 +85,7 @@ export class RecordFiles {
     for (const { path, fd } of this.#spares.splice(0)) {
       closeSync(fd);
       try {
-        rmSync(path, { force: true });
+        removeFile(path);
       } catch {
         // It is swept when the store is opened again.
       }

@@ -6,7 +6,9 @@ import { CodedError } from "@varve/errors";
 import { backoffDelays } from "@varve/locks";
 import { isErrno } from "./errno.ts";
 
-const busy = 5; // SQLITE_BUSY
+// Result codes of SQLite, https://www.sqlite.org/rescode.html
+const busy = 5;
+const readOnly = 8;
 const patienceMs = 10_000;
 /** How long sections that wait together may run before others get a chance. */
 const batchMs = 2;
@@ -21,6 +23,8 @@ interface Handle {
   readonly database: DatabaseSync;
   readonly begin: StatementSync;
   readonly end: StatementSync;
+  /** Whether it was seen to lock: SQLite opens read-only what it may not write, and locks nothing then. */
+  isProven: boolean;
 }
 
 /**
@@ -120,15 +124,30 @@ export class StoreLock {
     }
   }
 
+  /** A connection that was opened while descriptors were short is read-only for good, so the next attempt opens another. */
+  #prove(handle: Handle): void {
+    if (handle.isProven) return;
+    try {
+      // Rolled back with the rest.
+      handle.database.exec("PRAGMA user_version = 1");
+      handle.isProven = true;
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
   #tryBegin(): boolean {
     if (this.#handle === undefined) createOnce(this.#path);
     try {
       this.#handle ??= openLock(this.#path);
       this.#handle.begin.run();
+      this.#prove(this.#handle);
       return true;
     } catch (error) {
       if (error instanceof Error && "errcode" in error && error.errcode === busy) return false;
       sayWhy(this.#path);
+      if (error instanceof Error && "errcode" in error && error.errcode === readOnly) return false;
       // The file is empty, so what SQLite takes for damage is a disk that cannot be read.
       throw new CodedError("ERR_DATA_LOSS", `content store: lock ${this.#path} cannot be taken`, { cause: error });
     }
@@ -142,7 +161,7 @@ function openLock(path: string): Handle {
     database.exec("PRAGMA journal_mode = MEMORY");
     // To SQLite, beginning to write an empty file changes it: a commit would write, and be refused while another process
     // is just looking whether the lock is free. A rollback needs nobody's consent.
-    return { database, begin: database.prepare("BEGIN IMMEDIATE"), end: database.prepare("ROLLBACK") };
+    return { database, begin: database.prepare("BEGIN IMMEDIATE"), end: database.prepare("ROLLBACK"), isProven: false };
   } catch (error) {
     database.close();
     throw error;

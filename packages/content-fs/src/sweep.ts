@@ -1,9 +1,9 @@
-import { existsSync, rmSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { isOwnerAlive } from "@varve/locks";
 import { retire } from "./claims.ts";
 import type { Syncer } from "./durability.ts";
-import { isErrno } from "./errno.ts";
+import { isErrno, removeFile } from "./errno.ts";
 import { readRecord } from "./ingest-record.ts";
 import { dataPath, ingestFileOf, isTrashName, privateOwner } from "./layout.ts";
 import type { IngestFile, IngestPaths, Layout } from "./layout.ts";
@@ -62,7 +62,7 @@ function isLeftover(file: IngestFile): boolean {
 function take(layout: Layout, file: IngestFile): readonly string[] {
   if (file.kind === "data") return retire(layout, dataPath(file.paths, file.name));
   const record = readRecord(file.paths);
-  rmSync(file.kind === "record" ? file.paths.record : `${file.paths.record}.new`, { force: true });
+  removeFile(file.kind === "record" ? file.paths.record : `${file.paths.record}.new`);
   if (file.kind !== "record" || record === undefined) return [];
   return retire(layout, dataPath(file.paths, record.data));
 }

@@ -1,10 +1,10 @@
-import { closeSync, constants, rmSync } from "node:fs";
+import { closeSync, constants } from "node:fs";
 import { copyFile } from "node:fs/promises";
 import type { Expected } from "@varve/content";
 import { currentOwner } from "@varve/locks";
 import { claim, retire } from "./claims.ts";
 import type { Claim, Stalled, StallCopy } from "./claims.ts";
-import { isErrno } from "./errno.ts";
+import { isErrno, removeFile } from "./errno.ts";
 import { removeRecord } from "./holder.ts";
 import { dataPath, privatePath } from "./layout.ts";
 import type { Layout } from "./layout.ts";
@@ -67,8 +67,7 @@ function claimMissing(host: ClaimHost, wish: ClaimWish, copy: StallCopy | undefi
     const { paths, record } = claimed;
     removeRecord(records, claimed);
     if (claimed.recordFile !== undefined) records.release(claimed.recordFile);
-    for (const path of [...claimed.trash, ...retire(layout, dataPath(paths, record.data))])
-      rmSync(path, { force: true });
+    for (const path of [...claimed.trash, ...retire(layout, dataPath(paths, record.data))]) removeFile(path);
     throw error;
   }
 }

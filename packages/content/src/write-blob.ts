@@ -3,6 +3,7 @@ import { CodedError, hasCode } from "@varve/errors";
 import { copyBlob } from "./copy-blob.ts";
 import type { CopyBlobOptions } from "./copy-blob.ts";
 import type { Ingester, Writer } from "./ingester.ts";
+import { canLabel } from "./manager.ts";
 import { openWriter } from "./open-writer.ts";
 import type { OpenWriterOptions } from "./open-writer.ts";
 
@@ -54,8 +55,10 @@ async function writeOnce(
     writer = await openWriter(ingester, ref, { expected, signal, onWait });
   } catch (error) {
     const stored = expected?.digest;
-    if (stored !== undefined && hasCode(error, "ERR_ALREADY_EXISTS")) return stored;
-    throw error;
+    if (stored === undefined || !hasCode(error, "ERR_ALREADY_EXISTS")) throw error;
+    // The labels of this call are wanted all the same (S3.12): whoever stored the blob may have died before it had any.
+    if (labels !== undefined && canLabel(ingester)) await ingester.label(stored, labels, { signal });
+    return stored;
   }
   let digest: Digest;
   try {

@@ -242,6 +242,12 @@ test("a stream that is shorter than what is stored is refused", async () => {
 test("a blob that exists when it is to be written is success, if it was named", async () => {
   expect(await writeBlob(ingester(exists), "r", bytes, { expected: { digest } })).toBe(digest);
   await expect(writeBlob(ingester(exists), "r", bytes)).rejects.toBe(exists);
+  // S3.12
+  const given: unknown[] = [];
+  const label = async (...call: unknown[]): Promise<void> => void given.push(call.slice(0, 2));
+  const labelling = Object.assign(ingester(exists), { label });
+  await writeBlob(labelling, "r", bytes, { expected: { digest }, labels: { a: "b" } });
+  expect(given).toEqual([[digest, { a: "b" }]]);
 });
 
 test("an empty blob can be stored", async () => {

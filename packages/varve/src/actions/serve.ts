@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { createImageTagStore, createRegistryServer } from "@varve/registry-server";
+import type { HeldStores } from "@varve/client";
 import { UsageError } from "../exit-code.ts";
 import { withClient } from "../globals.ts";
 import { printNote, printResult } from "../output.ts";
@@ -12,12 +13,13 @@ interface ServeOptions {
 
 export async function serve({ options, signal }: CommandRun<ServeOptions>): Promise<void> {
   const wanted = parseListen(options.listen);
-  await withClient(options, async (client) => {
+  // Held: blobs come before the manifest that keeps them.
+  const serveHeld = async ({ content, images }: HeldStores): Promise<void> => {
     // A pushed image gets the name it was pushed under, and a free port is known only once the server listens.
     let address = options.listen;
     const server = createRegistryServer({
-      content: client.content,
-      tags: createImageTagStore(client.images, { host: () => address }),
+      content,
+      tags: createImageTagStore(images, { host: () => address }),
       readOnly: options.readOnly,
       onRequest: ({ method, path, status, bytes }) => {
         if (options.progress !== "none") printNote(`${method} ${path} ${status} ${bytes}`);
@@ -31,7 +33,8 @@ export async function serve({ options, signal }: CommandRun<ServeOptions>): Prom
     } finally {
       await server.close();
     }
-  });
+  };
+  await withClient(options, (client) => client.hold(serveHeld));
 }
 
 function parseListen(text: string): { readonly host: string; readonly port: number } {

@@ -1,0 +1,96 @@
+import { join } from "node:path";
+import { Bench } from "./bench.ts";
+import { twoAtATime } from "./parallel.ts";
+import type { Kind, Occurrence } from "./recording.ts";
+import type { SystemCall } from "./system-call.ts";
+import type { Failure } from "./victim.ts";
+
+/** A system call that failed, and what came of it. */
+interface InjectedFailure {
+  readonly error: string;
+  readonly call: SystemCall;
+  /** How the process reported it; `undefined` if it did all its work nevertheless. */
+  readonly failure?: Failure | undefined;
+}
+
+export interface FailureMatrix {
+  readonly failures: readonly InjectedFailure[];
+  readonly problems: readonly string[];
+}
+
+export interface FailureOptions {
+  /** Whether an error of this sync is nothing that the caller must know of. */
+  mayIgnore(sync: Occurrence): boolean;
+}
+
+/** The errors that calls are made to end with: no space, no more descriptors, a quota, a read-only or a broken disk. */
+const errors: readonly (readonly [call: RegExp, path: RegExp, errors: readonly string[]])[] = [
+  // SQLite does not tell one from the other, and writes often.
+  [/^pwrite/, /\.db(-\w+)?$/, ["ENOSPC"]],
+  [/^pwrite/, /./, ["ENOSPC", "EIO", "EDQUOT"]],
+  [/^(write|ftruncate|fallocate|copy_file_range)/, /./, ["ENOSPC"]],
+  [/sync(fs)?$/, /./, ["EIO"]],
+  [/^open/, /./, ["EMFILE", "EROFS"]],
+  [/^(mkdir|rename|link|symlink)/, /./, ["ENOSPC", "EROFS"]],
+  [/^(unlink|rmdir|f?chmod|utimens|f?chown|f?setxattr)/, /./, ["EROFS"]],
+];
+
+/**
+ * Lets each single call with which a process changes its store fail, with each error that it may end with. The process must
+ * say so, and a new one must then be able to do the same work, which must leave what work without a failure leaves.
+ */
+export async function failEverywhere(scenario: string, base: string, options: FailureOptions): Promise<FailureMatrix> {
+  const bench = new Bench(scenario, base);
+  const kinds = await bench.prepare();
+  const failures: InjectedFailure[] = [];
+  const problems: string[] = [];
+  await twoAtATime(faultsOf(kinds), async ({ thread, name, occurrence, error }, place) => {
+    const { n, nOfFile, call } = occurrence;
+    // How often Node wakes its own threads with a write, and would die of an error, is not the same twice.
+    const target = name === "write" ? { at: nOfFile, file: join(bench.root(place), call.file ?? "") } : { at: n };
+    const trace = { ...bench.trace(place), ...target, thread, inject: `${name}:error=${error}:when=${target.at}` };
+    const { outcome, problems: found } = await bench.run(place, { trace }, "kill");
+    const { failure, end, stderr } = outcome;
+    if (end === "crashed" || end === "killed") found.push(`${end}: ${stderr}`);
+    if (failure !== undefined) found.push(...flaws(failure));
+    const injected = outcome.calls.find(({ line }) => line.endsWith("(INJECTED)"));
+    if (injected !== undefined) failures.push({ error, call: injected, failure });
+    // After an error of a sync nobody knows what is on disk (faults.md 3.3).
+    if (end === "done" && injected?.name.includes("sync") === true && !options.mayIgnore(occurrence)) {
+      found.push("it acknowledged what it could not sync");
+    }
+    const where = `${thread} ${name} ${n} ${injected?.paths.join(" ")} ${error}, after ${outcome.steps.at(-1)}`;
+    problems.push(...found.map((problem) => `${where}: ${problem}`));
+  });
+  return { failures, problems };
+}
+
+/** What a failure should say and does not: by its code why, in its message what it is about. */
+export function flaws({ code = "", message, stack = "" }: Omit<Failure, "after">): string[] {
+  const flawed: string[] = [];
+  if (!codes.has(code)) flawed.push(`has the code ${JSON.stringify(code)}`);
+  if (!/\/store\b|\b(content|ingest|metadata|snapshot|image|lease|namespace)s? \S/.test(message))
+    flawed.push("has no subject");
+  return flawed.map((flaw) => `an error that ${flaw}: ${stack.includes(message) ? stack : `${message} ${stack}`}`);
+}
+
+const codes: ReadonlySet<string> = new Set(
+  [
+    "ENOSPC EIO EDQUOT EMFILE EROFS",
+    "ERR_UNAVAILABLE ERR_DATA_LOSS ERR_INVALID_DATA ERR_RESOURCE_EXHAUSTED ERR_NOT_FOUND ERR_ABORTED ERR_FAILED_PRECONDITION",
+  ].flatMap((line) => line.split(" ")),
+);
+
+function* faultsOf(
+  kinds: readonly Kind[],
+): Generator<Pick<Kind, "thread" | "name"> & { occurrence: Occurrence; error: string }> {
+  for (const { thread, name, calls } of kinds) {
+    for (const occurrence of calls) {
+      const [path = ""] = occurrence.call.paths;
+      // The test's own.
+      if (path.endsWith("/fs/file")) continue;
+      const [, , possible = []] = errors.find(([call, about]) => call.test(name) && about.test(path)) ?? [];
+      for (const error of possible) yield { thread, name, occurrence, error };
+    }
+  }
+}
