@@ -57,14 +57,9 @@ export async function publish(
       if (outcome === "new") await lock.run(() => takeBack(claim, path));
       throw error;
     }
-    try {
-      await lock.run(() => {
-        if (holds(claim)) endIngest(host.records, claim, blob.digest);
-      });
-    } catch {
-      // The blob is there to stay, which is what was asked for. What is left of the ingest is swept at the next open.
-      host.records.abandon(claim.record.token);
-    }
+    await lock.run(() => {
+      if (holds(claim)) endIngest(host.records, claim, blob.digest);
+    });
   }
   await removeAll(trash);
   return outcome;
