@@ -62,6 +62,27 @@ test("what no image needs goes, and usage tells of it before and after", async (
   expect(after.snapshots["native"]?.count).toBe(2);
 });
 
+// U-GC.8, G-44
+test("a collection in the midst of a pull takes nothing of it, and the pull's lease ends with it", async () => {
+  await using registry = await startRegistry();
+  await using root = await tempDirectory();
+  await using client = await open(root.path);
+  const name = await registry.tag("app", await putImage(registry.content, twoLayers));
+  const leases = async (): Promise<unknown[]> => Array.fromAsync(client.leases.list());
+  const runs: Promise<{ readonly removed: readonly unknown[] }>[] = [];
+  const held: Promise<unknown[]>[] = [];
+  const onProgress = (): void => {
+    runs.push(client.gc());
+    held.push(leases());
+  };
+  await client.pull(name, { onProgress });
+  expect(runs.length).toBeGreaterThan(5);
+  for (const { removed } of await Promise.all(runs)) expect(removed).toEqual([]);
+  expect((await Promise.all(held)).some((list) => list.length === 1)).toBe(true);
+  expect(await leases()).toEqual([]);
+  expect(await digests(client)).toHaveLength(4);
+});
+
 // G-41
 test("why something is kept is told from its root, and who asks for nothing that exists is told so", async () => {
   await using registry = await startRegistry();

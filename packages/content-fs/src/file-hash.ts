@@ -54,8 +54,13 @@ export class FileHash implements HashListener {
     // The thread sees the same memory only if it is shared.
     if (this.#dead !== undefined || !(bytes.buffer instanceof SharedArrayBuffer)) return undefined;
     const lent = Promise.withResolvers<void>();
+    // Whoever writes may wait for nothing but this, and the thread by itself does not keep the process alive.
+    const release = this.#thread.hold();
     this.#lastPiece += 1;
-    this.#lent.set(this.#lastPiece, lent.resolve);
+    this.#lent.set(this.#lastPiece, () => {
+      release();
+      lent.resolve();
+    });
     this.#thread.order({ kind: "piece", job: this.#job, piece: this.#lastPiece, bytes, position });
     return lent.promise;
   }

@@ -1,5 +1,8 @@
+import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import type { Worker } from "node:worker_threads";
 import { readBlob } from "@varve/content";
 import { openContentStore } from "@varve/content-fs";
@@ -93,6 +96,13 @@ test("a thread that dies again and again fails the digest and keeps the ingest",
   const writer = await store.writer("large");
   expect(writer.status().offset).toBe(bytes.byteLength);
   expect(await writer.commit()).toBe(digest);
+});
+
+test("a writer that waits for the hash keeps its process alive", async () => {
+  await using temp = await tempDir();
+  const child = fileURLToPath(new URL("large-child.ts", import.meta.url));
+  const { stdout } = await promisify(execFile)(process.execPath, [child, temp.path]);
+  expect(stdout).toBe(digestOf(Buffer.alloc(64 * 1024 * 1024, "x")));
 });
 
 // I5
