@@ -13,14 +13,17 @@ describe.skipIf(missing !== undefined)(
   () => {
     test(`at ${rounds} random moments leaves a store that works, and after the next pull nothing but the one chain`, async () => {
       const reference = `${environment.registry}/app:oci-gzip`;
-      const whole = await timeOfOnePull(reference);
+      let whole = await timeOfOnePull(reference);
       let killed = 0;
       for (let round = 0; round < rounds; round += 1) {
         await using directory = await temporaryDirectory();
         const root = join(directory.path, "store");
         const pull = ["pull", "--json", "--progress=none", `--root=${root}`, reference];
+        const startedAt = performance.now();
         const { status } = await varve(pull, { killAfter: Math.random() * whole });
         if (status === undefined) killed += 1;
+        // The first pull may have been slow: the moments are to lie within a pull.
+        else whole = Math.min(whole, performance.now() - startedAt);
         const again = await varve(pull);
         expect(again, `round ${round}`).toMatchObject({ status: 0 });
         expect(await varve(["gc", `--root=${root}`]), `round ${round}`).toMatchObject({ status: 0 });
