@@ -4,11 +4,11 @@ import type { DataFile } from "./data-file.ts";
 import type { Syncer } from "./durability.ts";
 
 /** So many are filled, written and hashed at a time. */
-const maxBuffers = 4;
+const maxBuffers = 16;
 /** A file as small as this gets a small buffer, and is written at once when all of it is there. */
 const smallSize = 16 * 1024;
 /** As many bytes are written at once without waiting for more. */
-const worthWriting = 512 * 1024;
+const worthWriting = 128 * 1024;
 /** How long fewer bytes may stay in memory. */
 const lingerMs = 4;
 const syncAheadEvery = 32 * 1024 * 1024;

@@ -1,5 +1,5 @@
 /** Bytes in each. */
-export const bufferSize: number = 1024 * 1024;
+export const bufferSize: number = 256 * 1024;
 
 /** A few large buffers, made when they are needed and used again, in memory that the hash thread sees too. */
 export class BufferPool {
