@@ -69,12 +69,13 @@ function* reportOf(sweep: Sweep, failures: Failures, start: number): Generator<v
   const failed = [...failures];
   let freed = 0;
   let count = 0;
-  for (const { item, reason, hasRecord, bytes, error, spared } of sweep.removals) {
+  for (const { item, reason, hasRecord, bytes, error, spared, vanished = false } of sweep.removals) {
     count += 1;
     if (count % stride === 0) yield;
     if (error !== undefined) failed.push({ item, error });
-    else if (!spared || hasRecord) removed.push({ ...item, reason, bytes: spared ? 0 : bytes });
-    if (error === undefined && !spared) freed += bytes;
+    else if ((!spared && !vanished) || hasRecord)
+      removed.push({ ...item, reason, bytes: spared || vanished ? 0 : bytes });
+    if (error === undefined && !spared && !vanished) freed += bytes;
   }
   return { removed, failed, kept: sweep.kept, bytes: freed, durationMs: performance.now() - start };
 }

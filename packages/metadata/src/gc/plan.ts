@@ -14,6 +14,8 @@ export interface Removal {
   error: unknown;
   /** Somebody has made a record of it, or removes it already. */
   spared: boolean;
+  /** It was gone when its turn came: committed under another name, or removed by somebody else. */
+  vanished?: boolean;
 }
 
 /** Something to remove from a store below. */

@@ -112,6 +112,7 @@ async function attempt(
     await remove();
   } catch (error) {
     signal?.throwIfAborted();
-    if (!hasCode(error, "ERR_NOT_FOUND")) removal.error = error;
+    if (hasCode(error, "ERR_NOT_FOUND")) removal.vanished = true;
+    else removal.error = error;
   }
 }
