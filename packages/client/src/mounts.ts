@@ -37,7 +37,7 @@ export async function unmountImage(stack: Stack, directory: string, options: Unm
 async function mountOn(stack: Stack, reference: string, place: string, options: MountOptions): Promise<void> {
   const { signal } = options;
   const name = options.snapshotter ?? stack.defaultSnapshotter;
-  const snapshotter = await stack.namespace.snapshotter(name);
+  const snapshotter = await stack.opened.get(name);
   const parent = await topSnapshot(stack, reference, { ...options, snapshotter: name });
   if ((await mountsAt(place)).length > 0) throw alreadyMounted(place);
   const start = options.writable === true ? "prepare" : "view";
@@ -147,7 +147,7 @@ async function removeIfThere(snapshotter: Snapshotter, key: string): Promise<voi
 /** A snapshotter that cannot run here has mounted nothing either. */
 async function openIfPossible(stack: Stack, name: string): Promise<Snapshotter | undefined> {
   try {
-    return await stack.namespace.snapshotter(name);
+    return await stack.opened.get(name);
   } catch (error) {
     if (hasCode(error, "ERR_NOT_IMPLEMENTED")) return undefined;
     throw error;

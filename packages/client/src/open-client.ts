@@ -10,6 +10,7 @@ import type { Client } from "./client.ts";
 import { defaultMounter, defaultSnapshotters } from "./default-backends.ts";
 import { defaultRoot } from "./default-root.ts";
 import { Lazy } from "./lazy.ts";
+import { OpenedSnapshotters } from "./opened-snapshotters.ts";
 import { SnapshotterSet } from "./snapshotter-set.ts";
 import type { OpenSnapshotter } from "./snapshotter-set.ts";
 import type { Stack } from "./stack.ts";
@@ -58,11 +59,13 @@ export async function openClient(options: OpenClientOptions = {}): Promise<Clien
   const mounter = defaultMounter();
   await mkdir(root, { recursive: true, mode: 0o700 });
   const { blobs, metadata } = await openStores(root, durability, snapshotters);
+  const own = metadata.namespace(namespace);
   return new StoreClient({
     root,
     blobs,
     metadata,
-    namespace: metadata.namespace(namespace),
+    namespace: own,
+    opened: new OpenedSnapshotters(own),
     mounter,
     differ: new Lazy(async () => {
       const { createDiffer } = await import("@varve/differ");

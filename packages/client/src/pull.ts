@@ -9,7 +9,6 @@ import type { Fetcher } from "@varve/remotes";
 import { createUnpacker } from "@varve/unpack";
 import type { Unpacker, UnpackResult } from "@varve/unpack";
 import type { PullOptions, PullResult } from "./client.ts";
-import { cleanSnapshotter } from "./clean-snapshotter.ts";
 import { fetchAndList } from "./fetch.ts";
 import { platformOf } from "./platform.ts";
 import type { Blobs, Stack } from "./stack.ts";
@@ -22,7 +21,7 @@ export async function pullImage(stack: Stack, reference: string, options: PullOp
   // Before the registry is asked: they may be malformed or unknown, or not work here.
   platformOf(options.platform);
   const snapshotterName = options.snapshotter ?? stack.defaultSnapshotter;
-  await cleanSnapshotter(stack.namespace, snapshotterName);
+  await stack.opened.get(snapshotterName);
   const resolver = await stack.resolver.get();
   const { name, descriptor: target } = await resolver.resolve(reference, { signal });
   onProgress?.({ type: "resolved", name, target });

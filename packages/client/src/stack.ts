@@ -5,6 +5,7 @@ import type { Metadata, Namespace } from "@varve/metadata";
 import type { Mounter } from "@varve/mount";
 import type { Resolver } from "@varve/remotes";
 import type { Lazy } from "./lazy.ts";
+import type { OpenedSnapshotters } from "./opened-snapshotters.ts";
 import type { SnapshotterSet } from "./snapshotter-set.ts";
 
 /** The store of bytes. */
@@ -18,6 +19,8 @@ export interface Stack {
   readonly metadata: Metadata<Blobs>;
   /** What everything here belongs to. */
   readonly namespace: Namespace<Blobs>;
+  /** Of the namespace. */
+  readonly opened: OpenedSnapshotters;
   readonly mounter: Mounter;
   readonly differ: Lazy<Differ>;
   /** Below the metadata, too. */

@@ -93,7 +93,7 @@ export class StoreClient implements Client {
   }
 
   snapshotter(name: string = this.#stack.defaultSnapshotter): Promise<Snapshotter> {
-    return this.#run({}, () => this.#stack.namespace.snapshotter(name));
+    return this.#run({}, () => this.#stack.opened.get(name));
   }
 
   under(lease: string): HeldStores {

@@ -23,7 +23,7 @@ export async function topSnapshot(
   const top = chainId(config.rootfs.diff_ids);
   if (top === "") return undefined;
   try {
-    const snapshotter = await stack.namespace.snapshotter(name);
+    const snapshotter = await stack.opened.get(name);
     await snapshotter.stat(top, { signal });
     return top;
   } catch (error) {

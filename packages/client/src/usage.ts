@@ -1,4 +1,6 @@
 import type { CallOptions } from "@varve/content";
+import { hasCode } from "@varve/errors";
+import type { Snapshotter } from "@varve/snapshots";
 import type { StoreUsage, UsageEntry } from "./client.ts";
 import type { Stack } from "./stack.ts";
 
@@ -9,7 +11,7 @@ export async function storeUsage(stack: Stack, options: CallOptions = {}): Promi
   for (const name of await snapshotters.used()) {
     const snapshotter = await snapshotters.get(name);
     snapshots[name] = await sum(snapshotter.walk(options), async (one) => {
-      return (await snapshotter.usage(one.name, options)).bytes;
+      return usedBy(snapshotter, one.name, options);
     });
   }
   const { removed, bytes } = await metadata.collect({ ...options, dryRun: true });
@@ -20,6 +22,16 @@ export async function storeUsage(stack: Stack, options: CallOptions = {}): Promi
     snapshots,
     reclaimable: { count: removed.length, bytes },
   };
+}
+
+/** Bytes; none of one that was removed since it was listed. */
+async function usedBy(snapshotter: Snapshotter, name: string, options: CallOptions): Promise<number> {
+  try {
+    return (await snapshotter.usage(name, options)).bytes;
+  } catch (error) {
+    if (hasCode(error, "ERR_NOT_FOUND")) return 0;
+    throw error;
+  }
 }
 
 async function sum<T>(items: AsyncIterable<T>, bytesOf: (item: T) => number | Promise<number>): Promise<UsageEntry> {

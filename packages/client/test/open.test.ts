@@ -89,8 +89,7 @@ test("a snapshotter of one's own is opened in a directory of its own, and closed
   const result = await client.pull("app");
   expect(result.snapshotter).toBe("mine");
   expect(client.defaultSnapshotter).toBe("mine");
-  await client.snapshotter("mine");
-  await client.snapshotter();
+  await expect(client.snapshotter("mine")).resolves.toBe(await client.snapshotter());
   expect(opened).toEqual([join(temp.path, "snapshots/mine")]);
   await client.close();
   await client.close();

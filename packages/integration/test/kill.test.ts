@@ -11,7 +11,7 @@ const rounds = 20;
 describe.skipIf(missing !== undefined)(
   `a killed pull (privileged${missing === undefined ? "" : `: ${missing}`})`,
   () => {
-    test(`at ${rounds} random moments leaves a store that works, and after the next pull nothing but the one chain`, async () => {
+    test(`at ${rounds} random moments leaves a store that works, and after the next pull and a collection nothing but the one chain`, async () => {
       const reference = `${environment.registry}/app:oci-gzip`;
       let whole = await timeOfOnePull(reference);
       let killed = 0;
