@@ -58,14 +58,12 @@ export async function openClient(options: OpenClientOptions = {}): Promise<Clien
   const fetchLimiter = createLimiter(options.maxConcurrentDownloads ?? 3);
   const mounter = defaultMounter();
   await mkdir(root, { recursive: true, mode: 0o700 });
-  const { blobs, metadata } = await openStores(root, durability, snapshotters);
-  const own = metadata.namespace(namespace);
+  const stores = await openStores(root, { durability, namespace, snapshotters });
+  const { blobs } = stores;
   return new StoreClient({
+    ...stores,
     root,
-    blobs,
-    metadata,
-    namespace: own,
-    opened: new OpenedSnapshotters(own),
+    opened: new OpenedSnapshotters(stores.namespace),
     mounter,
     differ: new Lazy(async () => {
       const { createDiffer } = await import("@varve/differ");
@@ -81,15 +79,27 @@ export async function openClient(options: OpenClientOptions = {}): Promise<Clien
   });
 }
 
+interface StoresOptions {
+  readonly durability: "full" | "none";
+  readonly namespace: string;
+  readonly snapshotters: SnapshotterSet;
+}
+
+/** Leaves nothing open if one of them cannot be opened, or the namespace has no proper name. */
 async function openStores(
   root: string,
-  durability: "full" | "none",
-  snapshotters: SnapshotterSet,
-): Promise<Pick<Stack, "blobs" | "metadata">> {
+  { durability, namespace, snapshotters }: StoresOptions,
+): Promise<Pick<Stack, "blobs" | "metadata" | "namespace">> {
   const blobs = await openContentStore({ root: join(root, "content"), durability });
   try {
     const path = join(root, "metadata.db");
-    return { blobs, metadata: await openMetadata({ path, content: blobs, snapshotters, durability }) };
+    const metadata = await openMetadata({ path, content: blobs, snapshotters, durability });
+    try {
+      return { blobs, metadata, namespace: metadata.namespace(namespace) };
+    } catch (error) {
+      await metadata.close();
+      throw error;
+    }
   } catch (error) {
     await blobs.close();
     throw error;

@@ -1,3 +1,4 @@
+import { readdirSync, readlinkSync } from "node:fs";
 import { existsSync } from "node:fs";
 import { readFile, stat, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
@@ -58,6 +59,23 @@ test("a store that is not ours is refused, and nothing stays open", async () => 
   await using temp = await tempDirectory();
   await writeFile(join(temp.path, "metadata.db"), "something else entirely");
   await expect(openClient({ root: temp.path })).rejects.toMatchObject({ code: "ERR_INVALID_DATA" });
+});
+
+// U-MD.1, I5
+test("a namespace without a proper name is refused, and nothing stays open", async () => {
+  await using temp = await tempDirectory();
+  await expect(openClient({ root: temp.path, namespace: "a/b" })).rejects.toMatchObject({
+    code: "ERR_INVALID_ARGUMENT",
+  });
+  const open = readdirSync("/proc/self/fd").flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/self/fd/${fd}`)];
+    } catch {
+      // The one of the listing itself.
+      return [];
+    }
+  });
+  expect(open.filter((path) => path.startsWith(temp.path))).toEqual([]);
 });
 
 test("a snapshotter of one's own is opened in a directory of its own, and closed with the client", async () => {
