@@ -1,34 +1,55 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 
 /**
- * Names a process in a record that outlives it: `pid/start time/boot id`. A process id alone is used again after a while,
- * and after a reboot at once; with the time the process was started and the boot, the name is unique on one machine.
- * Processes in different pid namespaces must not share a store: one cannot see whether the other lives.
+ * Names a process in a record that outlives it: `pid/start time/boot id/pid namespace`. A process id alone is used again
+ * after a while, and after a reboot at once; with the rest the name is unique on one machine. The namespace is missing
+ * in older names, and where there is no /proc.
  */
 export type ProcessOwner = string;
+
+const pattern = /^([1-9][0-9]{0,9})\/([0-9]*)\/([0-9a-f-]*)(?:\/([0-9]+))?$/;
 
 let ours: ProcessOwner | undefined;
 
 /** The name of this process. */
 export function currentOwner(): ProcessOwner {
-  ours ??= `${process.pid}/${statOf(process.pid)?.startTime ?? ""}/${bootId()}`;
+  ours ??= describeThisProcess();
   return ours;
 }
 
 /**
  * Whether the process that `owner` names is alive. Text that is no owner's name is dead; so is a zombie.
- * Where start times cannot be read (no /proc, or another user's process under `hidepid`) a process with that id counts
- * as alive: waiting too long does less harm than two owners. Throws what reading /proc throws, such as EMFILE.
+ * Where nobody can tell, a process counts as alive: waiting too long does less harm than two owners. So does one of
+ * another pid namespace until the next boot, and one whose start time cannot be read (no /proc, or another user's
+ * process under `hidepid`) while its id is in use. Throws what reading /proc throws, such as EMFILE.
  */
 export function isOwnerAlive(owner: ProcessOwner): boolean {
-  const match = /^([1-9][0-9]{0,9})\/([0-9]*)\/([0-9a-f-]*)$/.exec(owner);
+  const match = pattern.exec(owner);
   if (match === null) return false;
-  const [, pidText, startTime, boot] = match;
+  const [, pidText, startTime, boot, namespace] = match;
   const pid = Number(pidText);
   if (startTime === "") return exists(pid);
   if (boot !== bootId()) return false;
-  const stat = statOf(pid);
+  if (namespace !== undefined && namespace !== pidNamespace()) return true;
+  const stat = showsOurNamespace() ? statOf(pid) : undefined;
   return stat === undefined ? exists(pid) : stat.runs && stat.startTime === startTime;
+}
+
+/** The owner in letters that may stand in a file's name: digits, `a` to `f`, `-` and `_`. */
+export function ownerToFileName(owner: ProcessOwner): string {
+  return owner.replaceAll("/", "_");
+}
+
+/** The owner that `ownerToFileName` made the text of; undefined if it is of another form. */
+export function ownerFromFileName(text: string): ProcessOwner | undefined {
+  const owner = text.replaceAll("_", "/");
+  return pattern.test(owner) && ownerToFileName(owner) === text ? owner : undefined;
+}
+
+function describeThisProcess(): ProcessOwner {
+  const namespace = pidNamespace();
+  const name = `${process.pid}/${statOf("self")?.startTime ?? ""}/${bootId()}`;
+  return namespace === undefined ? name : `${name}/${namespace}`;
 }
 
 interface Stat {
@@ -39,7 +60,7 @@ interface Stat {
 }
 
 /** What /proc tells of a process, if it does (proc_pid_stat(5)). */
-function statOf(pid: number): Stat | undefined {
+function statOf(pid: number | "self"): Stat | undefined {
   const stat = readIfThere(`/proc/${pid}/stat`);
   // The second field is the program's name in parentheses, which may hold spaces and parentheses itself.
   const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
@@ -50,9 +71,27 @@ function bootId(): string {
   return readIfThere("/proc/sys/kernel/random/boot_id")?.trim() ?? "";
 }
 
+/** The number in `pid:[4026531836]`. */
+function pidNamespace(): string | undefined {
+  return linkIfThere("/proc/self/ns/pid")?.replaceAll(/[^0-9]/g, "");
+}
+
+/** A /proc mounted in another pid namespace shows other processes under our ids. */
+function showsOurNamespace(): boolean {
+  return linkIfThere("/proc/self") === String(process.pid);
+}
+
 function readIfThere(path: string): string | undefined {
+  return ifThere(() => readFileSync(path, "utf8"));
+}
+
+function linkIfThere(path: string): string | undefined {
+  return ifThere(() => readlinkSync(path));
+}
+
+function ifThere(read: () => string): string | undefined {
   try {
-    return readFileSync(path, "utf8");
+    return read();
   } catch (error) {
     // ESRCH: it ended between open and read. EPERM: hidepid=1. Anything else, EMFILE say, tells nothing about life.
     if (["ENOENT", "ENOTDIR", "ESRCH", "EPERM", "EACCES"].includes(codeOf(error))) return undefined;

@@ -96,4 +96,65 @@ describe("a limiter", () => {
     await Promise.all(Array.from({ length: 5 }, () => limiter.run(() => settle(), { signal })));
     expect(listeners).toBe(0);
   });
+
+  test("gives waiting groups places in turn, whoever of them has more to do, and keeps the order within each", async () => {
+    const limiter = createLimiter(1);
+    const held = await limiter.acquire();
+    const order: string[] = [];
+    const start = (group: string | undefined, count: number): Promise<void>[] =>
+      Array.from({ length: count }, (_, index) =>
+        limiter.run(async () => void order.push(`${group} ${index}`), group === undefined ? {} : { group }),
+      );
+    const tasks = [start("a", 4), start(undefined, 2), start("b", 1), start("c", 3)].flat();
+    held();
+    await Promise.all(tasks);
+    const rounds = [["a 0", "undefined 0", "b 0", "c 0"], ["a 1", "undefined 1", "c 1"], ["a 2", "c 2"], ["a 3"]];
+    expect(order).toEqual(rounds.flat());
+  });
+
+  test("a group that asks again and again lets every other have its turn in between", async () => {
+    const limiter = createLimiter(2);
+    const busy = {};
+    const order: string[] = [];
+    let left = 50;
+    const again = async (): Promise<void> => {
+      for (; left > 0; left -= 1) await limiter.run(async () => (order.push("busy"), settle()), { group: busy });
+    };
+    const greedy = Promise.all(Array.from({ length: 10 }, again));
+    await settle(2);
+    const before = order.length;
+    await limiter.run(async () => void order.push("small"), { group: "small" });
+    // One of its tasks may be ahead already, and each place may have been given once more.
+    expect(order.indexOf("small")).toBeLessThanOrEqual(before + 2);
+    await greedy;
+    expect(order).toHaveLength(60);
+  });
+
+  test("a group whose tasks have all left takes up no turn and no place", async () => {
+    const limiter = createLimiter(1);
+    const held = await limiter.acquire();
+    const stop = new AbortController();
+    const order: string[] = [];
+    const gone = Promise.allSettled(["a", "a", "b"].map((group) => limiter.acquire({ group, signal: stop.signal })));
+    const stays = limiter.run(async () => void order.push("b stays"), { group: "b" });
+    const last = limiter.run(async () => void order.push("c"), { group: "c" });
+    stop.abort("left");
+    expect(await gone).toEqual(Array.from({ length: 3 }, () => ({ status: "rejected", reason: "left" })));
+    held();
+    await Promise.all([stays, last]);
+    expect(order).toEqual(["b stays", "c"]);
+    (await limiter.acquire())();
+  });
+
+  test("tells who has to wait, and nobody else", async () => {
+    const limiter = createLimiter(1);
+    const told: string[] = [];
+    const held = await limiter.acquire({ onWait: () => told.push("first") });
+    const waiting = limiter.acquire({ onWait: () => told.push("second") });
+    expect(told).toEqual(["second"]);
+    held();
+    (await waiting)();
+    (await limiter.acquire({ onWait: () => told.push("third") }))();
+    expect(told).toEqual(["second"]);
+  });
 });

@@ -4,20 +4,31 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { Worker } from "node:worker_threads";
-import { currentOwner, isOwnerAlive, sleep } from "@varve/locks";
+import { currentOwner, isOwnerAlive, ownerFromFileName, ownerToFileName, sleep } from "@varve/locks";
 import { describe, expect, test } from "vitest";
 
 const linux = process.platform === "linux";
+const privileged = linux && process.geteuid?.() === 0;
 const source = new URL("../src/process-owner.ts", import.meta.url).href;
 
-/** A process that prints its own owner name and then waits. */
-async function startOwner(): Promise<{ readonly child: ChildProcess; readonly owner: string }> {
-  const script = `const { currentOwner } = await import(${JSON.stringify(source)});
-    console.log(currentOwner()); setInterval(() => {}, 1000);`;
-  const child = spawn(process.execPath, ["--input-type=module", "--no-warnings", "-e", script], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  return { child, owner: await firstLine(child.stdout) };
+interface StartedOwner {
+  readonly child: ChildProcess;
+  readonly owner: string;
+  /** Whether it takes itself for alive, and a process with its id that was started earlier. */
+  readonly self: string;
+}
+
+/** A process that prints its own owner name and then waits; `launcher` starts it if given. */
+async function startOwner(launcher: readonly string[] = []): Promise<StartedOwner> {
+  const script = `const { currentOwner, isOwnerAlive } = await import(${JSON.stringify(source)});
+    const [pid, start, ...rest] = currentOwner().split("/");
+    const earlier = [pid, start - 1, ...rest].join("/");
+    console.log(currentOwner(), isOwnerAlive(currentOwner()), isOwnerAlive(earlier)); setInterval(() => {}, 1000);`;
+  const node = [process.execPath, "--input-type=module", "--no-warnings", "-e", script];
+  const [program = "", ...parameters] = [...launcher, ...node];
+  const child = spawn(program, parameters, { stdio: ["ignore", "pipe", "inherit"] });
+  const [owner = "", ...self] = (await firstLine(child.stdout)).split(" ");
+  return { child, owner, self: self.join(" ") };
 }
 
 async function firstLine(stream: Readable): Promise<string> {
@@ -60,14 +71,56 @@ describe("an owner", () => {
   });
 
   test.skipIf(!linux)("is dead when its process id was given to another process (needs /proc)", () => {
+    const [pid, start, boot, namespace] = currentOwner().split("/");
+    expect(isOwnerAlive(`${pid}/${Number(start) - 1}/${boot}/${namespace}`)).toBe(false);
+    expect(isOwnerAlive(`${process.ppid}/${start}/${boot}/${namespace}`)).toBe(false);
+  });
+
+  test.skipIf(!linux)("is judged as before when its name is of the older form (needs /proc)", () => {
     const [pid, start, boot] = currentOwner().split("/");
+    expect(isOwnerAlive(`${pid}/${start}/${boot}`)).toBe(true);
     expect(isOwnerAlive(`${pid}/${Number(start) - 1}/${boot}`)).toBe(false);
-    expect(isOwnerAlive(`${process.ppid}/${start}/${boot}`)).toBe(false);
+  });
+
+  // K18
+  test.skipIf(!privileged)("of another pid namespace is alive until the next boot (needs root on Linux)", async () => {
+    const launcher = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"];
+    const { child, owner, self } = await startOwner(launcher);
+    expect(self).toBe("true false");
+    expect(owner.split("/")[0]).toBe("1");
+    expect(isOwnerAlive(owner)).toBe(true);
+    await end(child);
+    // Its namespace is gone too, but nothing here shows that.
+    expect(isOwnerAlive(owner)).toBe(true);
+    const [pid, start, boot = "", namespace] = owner.split("/");
+    const later = boot.replace(/^./, (digit) => (digit === "0" ? "1" : "0"));
+    expect(isOwnerAlive(`${pid}/${start}/${later}/${namespace}`)).toBe(false);
+  });
+
+  test.skipIf(!privileged)(
+    "is judged by its id alone where /proc shows another pid namespace (needs root on Linux)",
+    async () => {
+      const { child, self } = await startOwner(["unshare", "--pid", "--fork", "--kill-child"]);
+      expect(self).toBe("true true");
+      await end(child);
+    },
+  );
+
+  test("may stand in a file's name and is read back from there", () => {
+    const name = ownerToFileName(currentOwner());
+    expect(name).toMatch(/^[0-9a-f_-]+$/);
+    expect(ownerFromFileName(name)).toBe(currentOwner());
+    expect(ownerFromFileName(ownerToFileName("12//"))).toBe("12//");
+    for (const other of ["", "abc", "12", "12/3/", "12_3", "0_3_4_5", "12_3_4_5_6", `${name}x`]) {
+      expect(ownerFromFileName(other)).toBeUndefined();
+    }
   });
 
   test.skipIf(!linux)("is dead after a reboot, even with the same id and start time (needs /proc)", () => {
-    const [pid, start] = currentOwner().split("/");
-    expect(isOwnerAlive(`${pid}/${start}/00000000-0000-4000-8000-000000000000`)).toBe(false);
+    const [pid, start, , namespace] = currentOwner().split("/");
+    for (const rest of ["", `/${namespace}`, "/1"]) {
+      expect(isOwnerAlive(`${pid}/${start}/00000000-0000-4000-8000-000000000000${rest}`)).toBe(false);
+    }
   });
 
   test.skipIf(!linux)("is dead as a zombie (needs /proc)", async () => {

@@ -55,7 +55,7 @@ export class SqliteImages implements ImageStore {
   async create(image: ImageInput, options: CallOptions = {}): Promise<ImageRecord> {
     checkImage(image);
     const { name, target, labels = {} } = image;
-    const created = await this.#scope.context.database.write((session) => {
+    const created = await this.#scope.context.database.record((session) => {
       const old = this.#find(session, name);
       // A lease takes what exists already too, so this is no failure of the transaction.
       const saved = old === undefined ? this.#save(session, name, { target, labels }) : undefined;
@@ -69,7 +69,7 @@ export class SqliteImages implements ImageStore {
   async update(name: string, changes: ImageChanges, options: UpdateImageOptions = {}): Promise<ImageRecord> {
     const { replace = false, signal } = options;
     checkChanges(name, changes);
-    return this.#scope.context.database.write((session) => {
+    return this.#scope.context.database.record((session) => {
       const old = this.#find(session, name);
       if (old === undefined) throw notFound(name);
       return this.#save(session, name, changeImage(old, changes, replace), old);
@@ -79,7 +79,7 @@ export class SqliteImages implements ImageStore {
   async put(image: ImageInput, options: CallOptions = {}): Promise<ImageRecord> {
     checkImage(image);
     const { name, target } = image;
-    return this.#scope.context.database.write((session) => {
+    return this.#scope.context.database.record((session) => {
       const old = this.#find(session, name);
       const labels = changeLabels(old?.labels ?? {}, image.labels ?? {});
       const saved = this.#save(session, name, { target, labels }, old);

@@ -27,7 +27,7 @@ export class SqliteLeases implements LeaseManager {
     checkLabels(`lease ${id}`, labels);
     const createdAt = new Date();
     const { context, namespace } = this.#scope;
-    await context.database.write((session) => {
+    await context.database.record((session) => {
       useNamespace(session, namespace);
       const created = session.run(
         "INSERT OR IGNORE INTO leases (namespace, id, labels, created_at, expires_at) VALUES (?, ?, ?, ?, ?)",
@@ -44,10 +44,11 @@ export class SqliteLeases implements LeaseManager {
 
   async delete(id: string, options: CallOptions = {}): Promise<void> {
     const { context, namespace } = this.#scope;
-    await context.database.free((session) => {
+    await context.database.freeSoon((session) => {
       const changed = session.run("DELETE FROM leases WHERE namespace = ? AND id = ?", namespace, id);
       if (changed === 0) throw new CodedError("ERR_NOT_FOUND", `lease ${id}: not found`);
     }, options.signal);
+    await context.database.sync();
   }
 
   async *list(options: ListOptions = {}): AsyncGenerator<Lease, void, undefined> {

@@ -1,8 +1,9 @@
 import { chainIds, digestOf } from "@varve/digest";
 import type { Digest } from "@varve/digest";
-import { labelUncompressed } from "@varve/content";
+import { labelUncompressed, readBlob } from "@varve/content";
 import { labelDiffId } from "@varve/snapshots";
 import type { Metadata, Namespace } from "@varve/metadata";
+import type { Mount } from "@varve/mount";
 import type { Descriptor } from "@varve/oci";
 import type { StoredContent } from "./stored-content.ts";
 
@@ -12,6 +13,9 @@ const manifestType = "application/vnd.oci.image.manifest.v1+json";
 const indexType = "application/vnd.oci.image.index.v1+json";
 
 type Store = Namespace<StoredContent>;
+
+/** Writes the bytes of a layer to where its snapshot is mounted. */
+export type Fill = (mounts: readonly Mount[], layer: Uint8Array) => Promise<void>;
 
 /** What was stored of an image. */
 export interface StoredImage {
@@ -49,6 +53,7 @@ export async function pull(
   name: string,
   layers: readonly string[],
   namespaceName = "default",
+  fill: Fill = async () => {},
 ): Promise<StoredImage> {
   const namespace = metadata.namespace(namespaceName);
   const diffIds = layers.map((layer) => digestOf(`tar ${layer}`));
@@ -67,7 +72,7 @@ export async function pull(
     manifestType,
   );
   const chain = chainIds(diffIds);
-  await unpack(namespace, chain, diffIds);
+  await unpack(namespace, stored, diffIds, fill);
   await namespace.images.put({ name, target: manifest });
   return {
     name,
@@ -88,17 +93,25 @@ export async function index(namespace: Store, name: string, manifests: readonly 
   return target;
 }
 
-async function unpack(namespace: Store, chain: readonly Digest[], diffIds: readonly Digest[]): Promise<void> {
+/** From what is stored, layer by layer. */
+async function unpack(
+  namespace: Store,
+  layers: readonly Descriptor[],
+  diffIds: readonly Digest[],
+  fill: Fill,
+): Promise<void> {
   const snapshotter = await namespace.snapshotter("fake");
   let parent: string | undefined;
-  for (const [at, name] of chain.entries()) {
+  for (const [at, name] of chainIds(diffIds).entries()) {
     const isThere = await snapshotter.stat(name).then(
       () => true,
       () => false,
     );
-    if (!isThere) {
+    const layer = layers[at];
+    if (!isThere && layer !== undefined) {
       const labels = { [labelDiffId]: diffIds[at] ?? "" };
-      await snapshotter.prepare(`extract-${name}`, parent, { labels });
+      const mounts = await snapshotter.prepare(`extract-${name}`, parent, { labels });
+      await fill(mounts, await readBlob(namespace.content, layer));
       await snapshotter.commit(name, `extract-${name}`, { labels });
     }
     parent = name;

@@ -1,16 +1,23 @@
 import { CodedError } from "@varve/errors";
 import type { Mount } from "@varve/mount";
-import { labelTarget } from "@varve/snapshots";
+import { labelTarget, snapshotFilter } from "@varve/snapshots";
 import type {
   CallOptions,
+  Checker,
   Cleaner,
   CreateOptions,
   LabelChanges,
+  LayerPreparer,
+  LayerRequest,
+  PreparedLayer,
   Rebaser,
   SnapshotInfo,
   SnapshotKind,
+  SnapshotProblem,
   Snapshotter,
+  UpdateOptions,
   Usage,
+  WalkOptions,
 } from "@varve/snapshots";
 
 /** A snapshotter that keeps its contract, but has only records: there is nothing to mount. */
@@ -20,6 +27,10 @@ export class FakeSnapshotter implements Snapshotter {
   readonly calls: string[] = [];
   /** What was asked for by `stat`. */
   readonly stats: Set<string> = new Set();
+  /** The filters of each walk. */
+  readonly walks: (readonly string[] | undefined)[] = [];
+  /** Walks as it did before there were filters. */
+  ignoresFilters = false;
   /** Awaited within a call, before it takes effect: `prepare`, `commit` … */
   readonly before: Map<string, () => Promise<void>> = new Map();
   /** Awaited after a call took effect. */
@@ -34,14 +45,14 @@ export class FakeSnapshotter implements Snapshotter {
     return this.#find(name);
   }
 
-  async update(name: string, labels: LabelChanges, options: CallOptions = {}): Promise<SnapshotInfo> {
-    await this.#enter("update", name, options);
-    const changed = new Map(Object.entries(this.#find(name).labels));
+  async update(name: string, labels: LabelChanges, options: UpdateOptions = {}): Promise<SnapshotInfo> {
+    await this.enter("update", name, options);
+    const changed = new Map(options.replace === true ? [] : Object.entries(this.#find(name).labels));
     for (const [label, value] of Object.entries(labels)) {
       if (value === undefined) changed.delete(label);
       else changed.set(label, value);
     }
-    const info = { ...this.#find(name), labels: Object.fromEntries(changed), updatedAt: new Date() };
+    const info = { ...this.#find(name), labels: Object.fromEntries(changed), updatedAt: later(this.#find(name)) };
     this.entries.set(name, info);
     return info;
   }
@@ -54,7 +65,8 @@ export class FakeSnapshotter implements Snapshotter {
 
   async mounts(key: string, options: CallOptions = {}): Promise<readonly Mount[]> {
     options.signal?.throwIfAborted();
-    if (this.#find(key).kind !== "committed") return mountsOf(key);
+    const { kind } = this.#find(key);
+    if (kind !== "committed") return mountsOf(key, kind);
     throw new CodedError("ERR_FAILED_PRECONDITION", `snapshot ${key}: is committed`);
   }
 
@@ -67,16 +79,17 @@ export class FakeSnapshotter implements Snapshotter {
   }
 
   async commit(name: string, key: string, options: CreateOptions = {}): Promise<void> {
-    await this.#enter("commit", name, options);
+    await this.enter("commit", name, options);
     this.#mustBeFree(name);
-    const { parent } = this.active(key);
+    const active = this.active(key);
     this.entries.delete(key);
-    this.entries.set(name, infoOf("committed", name, parent, options));
+    const info = infoOf("committed", name, active.parent, options);
+    this.entries.set(name, { ...info, updatedAt: later(active) });
     await this.after.get("commit")?.();
   }
 
   async remove(name: string, options: CallOptions = {}): Promise<void> {
-    await this.#enter("remove", name, options);
+    await this.enter("remove", name, options);
     this.#find(name);
     for (const other of this.entries.values()) {
       if (other.parent === name) throw new CodedError("ERR_FAILED_PRECONDITION", `snapshot ${name}: has children`);
@@ -84,9 +97,11 @@ export class FakeSnapshotter implements Snapshotter {
     this.entries.delete(name);
   }
 
-  async *walk(options: CallOptions = {}): AsyncGenerator<SnapshotInfo, void, undefined> {
-    options.signal?.throwIfAborted();
-    yield* await Promise.resolve([...this.entries.values()]);
+  async *walk({ filters, signal }: WalkOptions = {}): AsyncGenerator<SnapshotInfo, void, undefined> {
+    signal?.throwIfAborted();
+    this.walks.push(filters);
+    const matches = snapshotFilter(this.ignoresFilters ? [] : filters);
+    yield* await Promise.resolve([...this.entries.values()].filter(matches));
   }
 
   async close(): Promise<void> {
@@ -115,7 +130,7 @@ export class FakeSnapshotter implements Snapshotter {
     parent: string | undefined,
     options: CreateOptions,
   ): Promise<readonly Mount[]> {
-    await this.#enter(kind === "view" ? "view" : "prepare", key, options);
+    await this.enter(kind === "view" ? "view" : "prepare", key, options);
     const target = options.labels?.[labelTarget];
     if (this.isRemote && target !== undefined && this.#has(target, parent)) {
       throw new CodedError("ERR_ALREADY_EXISTS", `snapshot ${key}: target ${target}: already exists`);
@@ -123,10 +138,10 @@ export class FakeSnapshotter implements Snapshotter {
     this.#mustBeFree(key);
     if (parent !== undefined) this.committed(parent);
     this.entries.set(key, infoOf(kind, key, parent, options));
-    return mountsOf(key);
+    return mountsOf(key, kind);
   }
 
-  async #enter(call: string, name: string, { signal }: CallOptions): Promise<void> {
+  async enter(call: string, name: string, { signal }: CallOptions): Promise<void> {
     signal?.throwIfAborted();
     this.calls.push(`${call} ${name}`);
     await this.before.get(call)?.();
@@ -150,7 +165,38 @@ export class FakeSnapshotter implements Snapshotter {
 }
 
 /** The same with every capability. */
-export class AbleSnapshotter extends FakeSnapshotter implements Cleaner, Rebaser {
+export class AbleSnapshotter extends FakeSnapshotter implements Checker, Cleaner, LayerPreparer, Rebaser {
+  /** How much it has of layers that nobody has brought, by target. */
+  readonly layers: Map<string, "committed" | "staged"> = new Map();
+  readonly #staged: Set<string> = new Set();
+  /** What it finds. */
+  readonly problems: SnapshotProblem[] = [];
+
+  override async mounts(key: string, options: CallOptions = {}): Promise<readonly Mount[]> {
+    const mounts = await super.mounts(key, options);
+    return this.#staged.has(key) ? mounts.map((mount) => ({ ...mount, options: ["ro", "rbind"] })) : mounts;
+  }
+
+  async *check(options: CallOptions = {}): AsyncGenerator<SnapshotProblem, void, undefined> {
+    options.signal?.throwIfAborted();
+    this.calls.push("check");
+    yield* await Promise.resolve(this.problems);
+  }
+
+  async prepareLayer({ key, parent, target }: LayerRequest, options: CreateOptions = {}): Promise<PreparedLayer> {
+    await this.enter("prepareLayer", target, options);
+    const state = this.layers.get(target) ?? "empty";
+    if (state !== "committed") {
+      await this.prepare(key, parent, options);
+      if (state === "staged") this.#staged.add(key);
+      return { state, mounts: await this.mounts(key) };
+    }
+    const name = `remote ${target} on ${parent ?? ""}`;
+    if (parent !== undefined) this.committed(parent);
+    if (!this.entries.has(name)) this.entries.set(name, infoOf(state, name, parent, options));
+    return { state, name };
+  }
+
   async cleanup(options: CallOptions = {}): Promise<void> {
     options.signal?.throwIfAborted();
     this.calls.push("cleanup");
@@ -165,12 +211,18 @@ export class AbleSnapshotter extends FakeSnapshotter implements Cleaner, Rebaser
       throw new CodedError("ERR_INVALID_ARGUMENT", `snapshot ${key}: has another parent than ${parent}`);
     }
     this.entries.set(key, { ...entry, parent });
-    return mountsOf(key);
+    return mountsOf(key, "active");
   }
 }
 
-function mountsOf(key: string): readonly Mount[] {
-  return [{ type: "bind", source: `/fake/${encodeURIComponent(key)}`, options: ["rbind"] }];
+/** When a snapshot was changed that was changed before. */
+function later({ updatedAt }: SnapshotInfo): Date {
+  return new Date(Math.max(Date.now(), updatedAt.getTime() + 1));
+}
+
+function mountsOf(key: string, kind: SnapshotKind): readonly Mount[] {
+  const options = [kind === "view" ? "ro" : "rw", "rbind"];
+  return [{ type: "bind", source: `/fake/${encodeURIComponent(key)}`, options }];
 }
 
 function infoOf(

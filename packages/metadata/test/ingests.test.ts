@@ -1,6 +1,6 @@
 import { openWriter, writeBlob } from "@varve/content";
 import { currentOwner } from "@varve/locks";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { read, sample, sql, store } from "./blobs.ts";
 import { list, newWorld } from "./temp.ts";
 
@@ -60,6 +60,21 @@ test("a blob below that nobody waits for is not adopted: its bytes are brought a
   const writer = await world.one.content.writer("r", { expected: blob });
   await writer.write(blob.bytes);
   expect(await writer.commit(blob)).toBe(blob.digest);
+});
+
+// G-35
+test("a blob that came while its writer was being opened is not brought again", async () => {
+  await using world = await newWorld();
+  let first = true;
+  world.content.before = async (call) => {
+    if (call !== "writer" || !first) return;
+    first = false;
+    // Another writer of the same ref is faster, after this one has found that nobody waits for the blob.
+    await writeBlob(world.one.content, "r", blob.bytes, { expected: blob });
+  };
+  await expect(world.one.content.writer("r", { expected: blob })).rejects.toMatchObject({ code: "ERR_ALREADY_EXISTS" });
+  expect(await read(world.one.content, blob)).toEqual(blob.bytes);
+  expect(sql(world.path, "SELECT * FROM ingests")).toEqual([]);
 });
 
 test("a commit keeps its blob from being collected before it is made below", async () => {
@@ -181,17 +196,123 @@ test("a ref that another writer has is unavailable, and its record stays", async
   expect(await list(content.walk())).toHaveLength(1);
 });
 
-test("a commit leaves the record of who has taken the ref since", async () => {
+// P08: the clock may have been set since
+test.each([-1, 1])(
+  "a commit and an abort leave the record of who has taken the ref since (%i min)",
+  async (minutes) => {
+    await using world = await newWorld();
+    const { content } = world.one;
+    const other = Date.now() + minutes * 60_000;
+    world.content.before = (call) => {
+      if (call === "commit" || call === "abort") sql(world.path, "UPDATE ingests SET created_at = ?", other);
+    };
+    const first = await content.writer("committed");
+    await first.write(blob.bytes);
+    await first.commit();
+    await (await content.writer("aborted")).close();
+    await content.abort("aborted");
+    const records = sql(world.path, "SELECT ref, created_at FROM ingests ORDER BY ref");
+    expect(records).toEqual(["aborted", "committed"].map((ref) => ({ ref, created_at: other })));
+  },
+);
+
+// G-40, C03: its record is what keeps a blob, so that one too many keeps it for nothing
+test("who asks for a ref while it is being committed leaves no record behind", async () => {
   await using world = await newWorld();
   const { content } = world.one;
-  const first = await content.writer("r");
-  await first.write(blob.bytes);
-  const later = Date.now() + 60_000;
-  world.content.before = (call) => {
-    if (call === "commit") sql(world.path, "UPDATE ingests SET created_at = ?", later);
+  const writer = await content.writer("r", { expected: blob });
+  await writer.write(blob.bytes);
+  world.content.before = async (call) => {
+    if (call !== "commit") return;
+    await nextMillisecond();
+    await expect(content.writer("r", { expected: blob })).rejects.toMatchObject({ code: "ERR_UNAVAILABLE" });
   };
-  await first.commit();
-  expect(sql(world.path, "SELECT created_at FROM ingests")).toEqual([{ created_at: later }]);
+  await writer.commit();
+  await expect(content.writer("r", { expected: blob })).rejects.toMatchObject({ code: "ERR_ALREADY_EXISTS" });
+  expect(sql(world.path, "SELECT * FROM ingests")).toEqual([]);
+});
+
+test("who asks for a ref in vain changes nothing of what its writer is kept by", async () => {
+  await using world = await newWorld();
+  const { content } = world.one;
+  await content.writer("r", { expected: blob });
+  const record = sql(world.path, "SELECT * FROM ingests");
+  await nextMillisecond();
+  await expect(content.writer("r", { expected: another })).rejects.toMatchObject({ code: "ERR_UNAVAILABLE" });
+  expect(sql(world.path, "SELECT * FROM ingests")).toEqual(record);
+});
+
+test("who finds a ref taken by a writer without a record leaves none either", async () => {
+  await using world = await newWorld();
+  const { content } = world.one;
+  await content.writer("r", { expected: blob });
+  sql(world.path, "DELETE FROM ingests");
+  await expect(content.writer("r", { expected: blob })).rejects.toMatchObject({ code: "ERR_UNAVAILABLE" });
+  expect(sql(world.path, "SELECT * FROM ingests")).toEqual([]);
+});
+
+test("who finds a blob that came meanwhile under another ref leaves no record behind", async () => {
+  await using world = await newWorld();
+  const { content } = world.one;
+  world.content.before = async (call, ref) => {
+    if (call === "writer" && ref === "one/r") await writeBlob(content, "another", blob.bytes, { expected: blob });
+  };
+  await expect(content.writer("r", { expected: blob })).rejects.toMatchObject({ code: "ERR_ALREADY_EXISTS" });
+  expect(sql(world.path, "SELECT * FROM ingests")).toEqual([]);
+});
+
+test("who goes on with an ingest expects his own blob, has a record of his own time, and ends it", async () => {
+  await using world = await newWorld();
+  const { content } = world.one;
+  await (await content.writer("r", { expected: another })).close();
+  sql(world.path, "UPDATE ingests SET created_at = 5");
+  const writer = await content.writer("r", { expected: blob });
+  const [record] = sql(world.path, "SELECT * FROM ingests");
+  expect(record).toMatchObject({ expected: blob.digest });
+  expect(Date.now() - Number(record?.["created_at"])).toBeLessThan(60_000);
+  await writer.write(blob.bytes);
+  await writer.commit();
+  expect(sql(world.path, "SELECT * FROM ingests")).toEqual([]);
+});
+
+test("who goes on with an ingest has another record than who began it, within one millisecond too", async () => {
+  await using world = await newWorld();
+  vi.useFakeTimers({ toFake: ["Date"], now: 5000 });
+  try {
+    const times = new Set<unknown>();
+    for (let count = 0; count < 2; count += 1) {
+      await (await world.one.content.writer("r", { expected: blob })).close();
+      times.add(sql(world.path, "SELECT created_at FROM ingests")[0]?.["created_at"]);
+    }
+    expect([...times]).toEqual([5000, 5001]);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test("a writer whose record ended while it waited for its ref has one when it is open", async () => {
+  await using world = await newWorld();
+  world.content.before = (call) => {
+    if (call === "writer") sql(world.path, "DELETE FROM ingests");
+  };
+  await world.one.content.writer("r", { expected: blob });
+  expect(sql(world.path, "SELECT ref, expected FROM ingests")).toEqual([{ ref: "r", expected: blob.digest }]);
+});
+
+test("a writer that is given up while it gets its record leaves its ref free, with what it has", async () => {
+  await using world = await newWorld();
+  const { content } = world.one;
+  const first = await content.writer("r", { expected: blob });
+  await first.write(blob.bytes.subarray(0, 3));
+  await first.close();
+  const controller = new AbortController();
+  const reason = new Error("enough");
+  world.content.before = (call) => {
+    if (call === "writer") controller.abort(reason);
+  };
+  await expect(content.writer("r", { expected: blob, signal: controller.signal })).rejects.toBe(reason);
+  world.content.before = () => {};
+  expect((await content.writer("r", { expected: blob })).status()).toMatchObject({ offset: 3 });
 });
 
 test("an ingest whose record was lost, to who had the ref before, is committed all the same", async () => {
@@ -199,8 +320,10 @@ test("an ingest whose record was lost, to who had the ref before, is committed a
   const writer = await world.one.content.writer("r");
   await writer.write(blob.bytes);
   sql(world.path, "DELETE FROM ingests");
+  await nextMillisecond();
   await writer.commit();
   expect(await read(world.one.content, blob)).toEqual(blob.bytes);
+  expect(sql(world.path, "SELECT * FROM ingests")).toEqual([]);
 });
 
 test("an aborted ingest has no record, and one that is not there is not found", async () => {
@@ -226,6 +349,11 @@ test("of many who store one blob at once one does and the others are told that i
   expect(reasons).toEqual(Array.from({ length: 7 }, () => expect.objectContaining({ code: "ERR_ALREADY_EXISTS" })));
   expect(sql(world.path, "SELECT * FROM ingests")).toEqual([]);
 });
+
+/** Records of two writers differ by their time. */
+async function nextMillisecond(): Promise<void> {
+  for (const now = Date.now(); Date.now() <= now;) await turn();
+}
 
 function turn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 5));

@@ -27,16 +27,26 @@ function opener(name: string, make: () => Snapshotter): (place: string) => Promi
   };
 }
 
+/** One that has a layer in each state. */
+function able(): Snapshotter {
+  const snapshotter = new AbleSnapshotter();
+  for (const state of ["committed", "staged"] as const) snapshotter.layers.set(state, state);
+  return snapshotter;
+}
+
 // C-MD.6
 describeSnapshotter("metadata over one with all capabilities", {
   describe,
   it,
-  open: opener("able", () => new AbleSnapshotter()),
+  // There are no files.
+  lacks: ["bind", "usage", "id-mapping"],
+  layers: { committed: { target: "committed", file: "none" }, staged: { target: "staged", file: "none" } },
+  open: opener("able", able),
 });
 
 describeSnapshotter("metadata over one without capabilities", {
   describe,
   it,
-  lacks: ["rebase", "cleanup"],
+  lacks: ["bind", "usage", "id-mapping", "rebase", "cleanup", "check"],
   open: opener("plain", () => new FakeSnapshotter()),
 });

@@ -132,6 +132,101 @@ test.each(["succeeds", "fails"])("who wants a name that is being committed waits
   expect(await names(snapshotter)).toEqual(outcome === "fails" ? ["one", "name"] : ["two", "name"]);
 });
 
+// Of two calls that want the same key one succeeds
+test("who removes what is committed at that moment does not find it, and the commit is whole", async () => {
+  await using temp = await tempDir();
+  const backend = new FakeSnapshotter();
+  await using metadata = await openOver(temp.path, backend);
+  const snapshotter = await metadata.namespace("default").snapshotter("fake");
+  await snapshotter.prepare("key", undefined);
+  // The removal has found the key, and then the commit is faster below.
+  const { reached, pass, open } = gate();
+  backend.before.set("commit", pass);
+  const committing = snapshotter.commit("name", "key");
+  await reached;
+  backend.before.set("remove", async () => {
+    open();
+    await committing;
+  });
+  await expect(snapshotter.remove("key")).rejects.toMatchObject({
+    code: "ERR_NOT_FOUND",
+    message: "snapshot key: not found",
+  });
+  expect(await names(snapshotter)).toEqual(["name"]);
+});
+
+test("who commits what is removed at that moment does not find it, and nothing of it stays", async () => {
+  await using temp = await tempDir();
+  const backend = new FakeSnapshotter();
+  await using metadata = await openOver(temp.path, backend);
+  const snapshotter = await metadata.namespace("default").snapshotter("fake");
+  await snapshotter.prepare("key", undefined);
+  backend.before.set("commit", () => snapshotter.remove("key"));
+  await expect(snapshotter.commit("name", "key")).rejects.toMatchObject({
+    code: "ERR_NOT_FOUND",
+    message: "snapshot key: not found",
+  });
+  expect([...backend.entries.keys()]).toEqual([]);
+  expect(sql(temp.path, "SELECT name FROM snapshots")).toEqual([]);
+});
+
+// C03, G-44: the collector takes what has no record
+test("who removes an active snapshot beside a collector has removed it", async () => {
+  await using temp = await tempDir();
+  const backend = new FakeSnapshotter();
+  await using metadata = await openOver(temp.path, backend);
+  await using collector = await openOver(temp.path, backend);
+  const namespace = metadata.namespace("default");
+  await namespace.leases.create({ id: "mine" });
+  const snapshotter = await namespace.under("mine").snapshotter("fake");
+  await snapshotter.prepare("key", undefined);
+  backend.before.set("remove", async () => {
+    backend.before.clear();
+    await collector.collect();
+  });
+  await snapshotter.remove("key");
+  expect([...backend.entries.keys()]).toEqual([]);
+  expect(sql(temp.path, "SELECT name FROM snapshots")).toEqual([]);
+  expect(await list(namespace.leases.resources("mine"))).toEqual([]);
+});
+
+const refusal = "CREATE TRIGGER refusal BEFORE DELETE ON snapshots BEGIN SELECT raise(ABORT, 'no'); END";
+
+// K09
+test("a record that cannot go is told, while its active snapshot is gone, and is the collector's then", async () => {
+  await using temp = await tempDir();
+  const backend = new FakeSnapshotter();
+  await using metadata = await openOver(temp.path, backend);
+  const snapshotter = await metadata.namespace("default").snapshotter("fake");
+  await snapshotter.prepare("key", undefined);
+  sql(temp.path, refusal);
+  await expect(snapshotter.remove("key")).rejects.toMatchObject({ code: "ERR_INTERNAL" });
+  expect(await names(snapshotter)).toEqual([]);
+  sql(temp.path, "DROP TRIGGER refusal");
+  await metadata.collect();
+  expect(sql(temp.path, "SELECT name FROM snapshots")).toEqual([]);
+});
+
+// U-MD.15
+test("an active snapshot that cannot be removed below is the collector's, unless its record cannot go either", async () => {
+  await using temp = await tempDir();
+  const backend = new FakeSnapshotter();
+  await using metadata = await openOver(temp.path, backend);
+  const snapshotter = await metadata.namespace("default").snapshotter("fake");
+  await snapshotter.prepare("key", undefined);
+  backend.before.set("remove", () => Promise.reject(new Error("busy")));
+  sql(temp.path, refusal);
+  await expect(snapshotter.remove("key")).rejects.toMatchObject({ code: "ERR_INTERNAL" });
+  expect(await names(snapshotter)).toEqual(["key"]);
+  sql(temp.path, "DROP TRIGGER refusal");
+  await snapshotter.remove("key");
+  expect(await names(snapshotter)).toEqual([]);
+  expect([...backend.entries.keys()]).toHaveLength(1);
+  backend.before.clear();
+  await metadata.collect();
+  expect([...backend.entries.keys()]).toEqual([]);
+});
+
 test("waiting for a commit ends with the reason of the signal", async () => {
   await using temp = await tempDir();
   const backend = new FakeSnapshotter();

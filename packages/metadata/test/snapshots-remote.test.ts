@@ -1,4 +1,4 @@
-import { labelTarget } from "@varve/snapshots";
+import { labelTarget, snapshotFilter } from "@varve/snapshots";
 import type { Snapshotter } from "@varve/snapshots";
 import type { Metadata } from "@varve/metadata";
 import { CodedError } from "@varve/errors";
@@ -34,7 +34,7 @@ test("a second namespace takes over what is committed for a target, under its le
   const two = await metadata.namespace("two").under("mine").snapshotter("fake");
   await expect(two.prepare("a-tmp", undefined, labelled("a"))).rejects.toMatchObject({
     code: "ERR_ALREADY_EXISTS",
-    message: "snapshot a: already exists",
+    message: "snapshot a: already exists and is committed",
   });
   const [theirs, ours] = [await one.stat("a"), await two.stat("a")];
   expect(ours).toMatchObject({ kind: "committed", name: "a", parent: undefined, labels: { [labelTarget]: "a" } });
@@ -170,3 +170,35 @@ test("a parent that was made anew meanwhile is an error", async () => {
   await expect(two.prepare("b-tmp", "a", labelled("b"))).rejects.toMatchObject({ code: "ERR_INVALID_ARGUMENT" });
   expect(sql(temp.path, "SELECT name FROM snapshots WHERE namespace = 'two'")).toEqual([{ name: "a" }]);
 });
+
+// U-MD.13 (b): filter on label and parent, both checked again
+test.each([false, true])(
+  "what is taken over is asked for with a filter; one that is ignored is no matter: %s",
+  async (ignored) => {
+    await using temp = await tempDir();
+    const backend = Object.assign(remote(), { ignoresFilters: ignored });
+    await using metadata = await openOver(temp.path, backend);
+    const odd = 'a, "b"\\ ü\n\u0000\u{1f600}\ufffd|/';
+    const one = await metadata.namespace("one").snapshotter("fake");
+    const two = await metadata.namespace("two").snapshotter("fake");
+    await make(one, "other");
+    await make(one, odd);
+    await make(one, `${odd}2`, odd);
+    for (const [target, parent] of [
+      [odd, undefined],
+      [`${odd}2`, odd],
+    ] as const) {
+      await expect(two.prepare("key", parent, labelled(target))).rejects.toMatchObject({ code: "ERR_ALREADY_EXISTS" });
+    }
+    expect((await list(two.walk())).map(({ name, parent }) => [name, parent])).toEqual([
+      [odd, undefined],
+      [`${odd}2`, odd],
+    ]);
+    const filters = backend.walks.flatMap((walk) => walk ?? []);
+    expect(filters).toHaveLength(2);
+    const [first] = filters;
+    const matches = snapshotFilter([first ?? "no"]);
+    const found = [...backend.entries.values()].filter(matches);
+    expect(found.map(({ labels }) => labels[labelTarget])).toEqual([odd]);
+  },
+);

@@ -1,4 +1,12 @@
-import { canCleanup, canRebase, labelTarget } from "@varve/snapshots";
+import {
+  canCheck,
+  canCleanup,
+  canPrepareLayers,
+  canRebase,
+  labelDiffId,
+  labelTarget,
+  labelUpperDirectory,
+} from "@varve/snapshots";
 import type { Snapshotter } from "@varve/snapshots";
 import type { Metadata } from "@varve/metadata";
 import { CodedError } from "@varve/errors";
@@ -58,6 +66,21 @@ test.each([
   expect((await snapshotter.stat("name")).labels).toEqual(labels);
 });
 
+// Cleaner: what has lost its files goes below, and its key is free at once.
+test("the keys of active snapshots and views that are gone below are free", async () => {
+  await using temp = await tempDir();
+  const backend = new AbleSnapshotter();
+  await using metadata = await openOver(temp.path, backend);
+  const snapshotter = await metadata.namespace("default").snapshotter("fake");
+  await snapshotter.prepare("active", undefined);
+  await snapshotter.view("view", undefined);
+  if (!canPrepareLayers(snapshotter)) throw new Error("the view lacks prepareLayer");
+  await snapshotter.prepareLayer({ key: "layer", parent: undefined, target: "none" });
+  backend.entries.clear();
+  for (const key of ["active", "view", "layer"]) await snapshotter.prepare(key, undefined);
+  expect([...backend.entries.keys()].map((key) => key.split("/").at(-1))).toEqual(["active", "view", "layer"]);
+});
+
 test("the same key in two namespaces is two snapshots", async () => {
   await using temp = await tempDir();
   await using metadata = await openOver(temp.path, new FakeSnapshotter());
@@ -97,13 +120,124 @@ test("a view has the capabilities of the snapshotter below, and closing it close
     await using metadata = await openOver(temp.path, backend);
     const snapshotter = await metadata.namespace("default").snapshotter("fake");
     const isAble = backend instanceof AbleSnapshotter;
-    expect([canRebase(snapshotter), canCleanup(snapshotter)]).toEqual([isAble, isAble]);
+    const guards = [canRebase, canCleanup, canCheck, canPrepareLayers];
+    expect(guards.map((guard) => guard(snapshotter))).toEqual(guards.map(() => isAble));
     if (canCleanup(snapshotter)) await snapshotter.cleanup();
     await snapshotter.close();
     await snapshotter[Symbol.asyncDispose]();
     expect(backend.closed).toBe(0);
     expect(await list(snapshotter.walk())).toEqual([]);
   }
+});
+
+// U-SN.7, S2.15
+test("filters see the names of the namespace, and what they leave out is not asked for below", async () => {
+  await using temp = await tempDir();
+  const backend = new FakeSnapshotter();
+  await using metadata = await openOver(temp.path, backend);
+  const snapshotter = await metadata.namespace("default").snapshotter("fake");
+  await commitEmpty(snapshotter, "base");
+  await commitEmpty(await metadata.namespace("other").snapshotter("fake"), "base");
+  await snapshotter.prepare("key", "base", { labels: { mine: "yes", [labelDiffId]: "d" } });
+  const found = async (...filters: string[]): Promise<string[]> =>
+    (await list(snapshotter.walk({ filters }))).map(({ name }) => name);
+  backend.stats.clear();
+  expect(await found("name==base")).toEqual(["base"]);
+  expect([...backend.stats]).toEqual(["default/2/base"]);
+  expect(await found("parent==base")).toEqual(["key"]);
+  expect(await found("labels.mine==yes,kind==active")).toEqual(["key"]);
+  expect(await found("name==base", `labels."${labelDiffId}"`)).toEqual(["base", "key"]);
+  expect(await found("name~=default/")).toEqual([]);
+  expect(await found("kind==committed", "kind==view")).toEqual(["base"]);
+  expect(await found("kind==committed", "name==key")).toEqual(["base", "key"]);
+  expect(await found("kind!=committed")).toEqual(["key"]);
+  expect(await found("kind==committed,kind==active")).toEqual([]);
+  expect(await found("kind.x==committed", "kind==other")).toEqual([]);
+  expect(await found("")).toEqual(["base", "key"]);
+});
+
+// U-SN.7
+test("a filter that cannot be read is an error before the first element", async () => {
+  await using temp = await tempDir();
+  await using metadata = await openOver(temp.path, new FakeSnapshotter());
+  const snapshotter = await metadata.namespace("default").snapshotter("fake");
+  await commitEmpty(snapshotter, "base");
+  const seen: string[] = [];
+  const walking = (async () => {
+    for await (const { name } of snapshotter.walk({ filters: ["name==base", "name==="] })) seen.push(name);
+  })();
+  await expect(walking).rejects.toMatchObject({ code: "ERR_INVALID_ARGUMENT" });
+  expect(seen).toEqual([]);
+});
+
+// U-SN.8, U-OVL.13
+test("where the snapshotter below has the files is shown and can be filtered by, and is recorded nowhere", async () => {
+  await using temp = await tempDir();
+  const backend = new FakeSnapshotter();
+  await using metadata = await openOver(temp.path, backend);
+  const snapshotter = await metadata.namespace("default").snapshotter("fake");
+  await snapshotter.prepare("key", undefined, { labels: { mine: "yes" } });
+  await snapshotter.prepare("other", undefined);
+  const key = backend.active("default/1/key");
+  backend.entries.set(key.name, { ...key, labels: { [labelUpperDirectory]: "/snapshots/1/fs" } });
+  const labels = { mine: "yes", [labelUpperDirectory]: "/snapshots/1/fs" };
+  expect((await snapshotter.stat("key")).labels).toEqual(labels);
+  const filters = [`labels."${labelUpperDirectory}"`];
+  expect(await list(snapshotter.walk({ filters }))).toMatchObject([{ name: "key", labels }]);
+  expect((await snapshotter.update("key", { a: "b" })).labels).toEqual({ ...labels, a: "b" });
+  expect(sql(temp.path, "SELECT labels FROM snapshots WHERE name = 'key'")).toEqual([
+    { labels: JSON.stringify({ mine: "yes", a: "b" }) },
+  ]);
+});
+
+// U-SN.5, U-MD.12
+test("labels that are replaced are replaced below too, where only those meant for it are shown", async () => {
+  await using temp = await tempDir();
+  const backend = new FakeSnapshotter();
+  await using metadata = await openOver(temp.path, backend);
+  const snapshotter = await metadata.namespace("default").snapshotter("fake");
+  await snapshotter.prepare("key", undefined, { labels: { [labelDiffId]: "a", [labelTarget]: "t", mine: "1" } });
+  const labels = { [labelDiffId]: "b", other: "2" };
+  expect((await snapshotter.update("key", { ...labels, mine: undefined }, { replace: true })).labels).toEqual(labels);
+  expect((await snapshotter.stat("key")).labels).toEqual(labels);
+  expect(backend.active("default/1/key").labels).toEqual({ [labelDiffId]: "b" });
+  await snapshotter.update("key", { other: "3" }, { replace: true });
+  expect((await snapshotter.stat("key")).labels).toEqual({ other: "3" });
+  expect(backend.active("default/1/key").labels).toEqual({});
+});
+
+// U-SN.5, S2.14
+test("the time of the last change grows with each, however fast they follow each other", async () => {
+  await using temp = await tempDir();
+  await using metadata = await openOver(temp.path, new FakeSnapshotter());
+  const snapshotter = await metadata.namespace("default").snapshotter("fake");
+  await snapshotter.prepare("key", undefined);
+  const times = [(await snapshotter.stat("key")).updatedAt.getTime()];
+  for (const a of ["1", "2", "3"]) times.push((await snapshotter.update("key", { a })).updatedAt.getTime());
+  await snapshotter.commit("name", "key");
+  const { createdAt, updatedAt } = await snapshotter.stat("name");
+  times.push(updatedAt.getTime());
+  expect(times).toEqual([...new Set(times)].toSorted((one, other) => one - other));
+  expect(updatedAt.getTime()).toBeGreaterThanOrEqual(createdAt.getTime());
+});
+
+// U-MD.12
+test("a check tells of this namespace's snapshots alone, under the names that they have in it", async () => {
+  await using temp = await tempDir();
+  const backend = new AbleSnapshotter();
+  await using metadata = await openOver(temp.path, backend);
+  const one = await metadata.namespace("one").snapshotter("fake");
+  const two = await metadata.namespace("two").snapshotter("fake");
+  for (const each of [one, two]) await commitEmpty(each, "base");
+  if (!canCheck(one)) throw new Error("cannot check");
+  const reason = new Error("enough");
+  await expect(list(one.check({ signal: AbortSignal.abort(reason) }))).rejects.toBe(reason);
+  for (const name of ["one/2/base", "two/4/base", "nobody's"]) {
+    backend.problems.push({ name, kind: "replaced", message: `snapshot ${name}: /snapshots/1 is a link` });
+  }
+  expect(await list(one.check())).toEqual([
+    { name: "base", kind: "replaced", message: "snapshot base: /snapshots/1 is a link" },
+  ]);
 });
 
 // U-MD.16

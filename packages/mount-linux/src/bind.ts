@@ -1,7 +1,9 @@
 import type { Mount } from "@varve/mount";
 import * as sys from "@varve/syscalls";
+import { mapIds } from "./id-mapped.ts";
 import { mustSucceed } from "./mount-error.ts";
 import type { ParsedOptions } from "./parsed-options.ts";
+import { cloneOf } from "./source.ts";
 
 /**
  * A second view of the source's mount, not attached yet, with its attributes already in force: a read-only bind is
@@ -9,18 +11,22 @@ import type { ParsedOptions } from "./parsed-options.ts";
  *
  * It is private at first. Left in the source's peer group, as mount(2) leaves it, unmounting what a tree contains would
  * unmount the originals.
+ *
+ * @param userns holds the mappings of ids, if there are some
  */
-export function createBind(mount: Mount, options: ParsedOptions): number {
+export function createBind(mount: Mount, options: ParsedOptions, userns: number | undefined): number {
   const recursive = options.bind === "tree" ? sys.AT_RECURSIVE : 0;
-  const flags = sys.OPEN_TREE_CLONE | sys.OPEN_TREE_CLOEXEC | recursive;
   const about = `bind: source ${mount.source}`;
-  const fd = mustSucceed(sys.tryOpenTree(sys.AT_FDCWD, mount.source, flags), about, "open_tree");
-  const result = sys.tryMountSetattr(fd, "", sys.AT_EMPTY_PATH | recursive, {
-    set: options.set,
-    clear: options.clear,
-    propagation: sys.MS_PRIVATE,
-  });
-  if (result === 0) return fd;
-  sys.close(fd);
-  return mustSucceed(result, about, "mount_setattr");
+  const fd = cloneOf(mount.source, about, recursive);
+  try {
+    const { set, clear } = options;
+    const attributes = { set, clear, propagation: sys.MS_PRIVATE };
+    const result = sys.tryMountSetattr(fd, "", sys.AT_EMPTY_PATH | recursive, attributes);
+    mustSucceed(result, about, "mount_setattr");
+    if (userns !== undefined) mapIds(fd, userns, about, recursive);
+    return fd;
+  } catch (error) {
+    sys.close(fd);
+    throw error;
+  }
 }

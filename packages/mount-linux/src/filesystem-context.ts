@@ -1,6 +1,7 @@
 import { readSync } from "node:fs";
 import * as sys from "@varve/syscalls";
 import { mustSucceed, refused } from "./mount-error.ts";
+import { wantsReadOnly } from "./parsed-options.ts";
 import type { ParsedOptions } from "./parsed-options.ts";
 
 /** A filesystem being configured. */
@@ -26,16 +27,41 @@ export function setParameter(context: FilesystemContext, parameter: sys.FsParame
   if (result < 0) throw explained(context, about ?? `option ${parameter.key}`, "fsconfig", result);
 }
 
-/** Sets what stands in options as `key` or `key=value`, makes the filesystem, and returns its mount, not attached yet. */
-export function finish(context: FilesystemContext, source: string, options: ParsedOptions): number {
+/**
+ * Sets what stands in options as `key` or `key=value`, makes the filesystem, and returns its mount, not attached yet.
+ *
+ * @param create makes the filesystem from the parameters set
+ */
+export function finish(
+  context: FilesystemContext,
+  source: string,
+  options: ParsedOptions,
+  create: () => void = () => createFilesystem(context),
+): number {
   if (source !== "") setParameter(context, { key: "source", value: source }, `source ${source}`);
-  if (options.readOnly) setParameter(context, { key: "ro" });
-  for (const parameter of options.parameters) setParameter(context, parseParameter(parameter));
-  const created = sys.tryFsconfigCreate(context.fd);
-  if (created < 0) throw explained(context, `filesystem ${context.type}`, "fsconfig", created);
+  if (wantsReadOnly(options)) setParameter(context, { key: "ro" });
+  setOptions(context, options);
+  create();
   const mount = sys.tryFsmount(context.fd, sys.FSMOUNT_CLOEXEC, options.set);
   if (mount < 0) throw explained(context, `filesystem ${context.type}`, "fsmount", mount);
   return mount;
+}
+
+/** Sets the filesystem's own options. */
+export function setOptions(context: FilesystemContext, options: ParsedOptions): void {
+  for (const parameter of options.parameters) setParameter(context, parseParameter(parameter));
+}
+
+/** Makes the filesystem from the parameters set. */
+export function createFilesystem(context: FilesystemContext): void {
+  const result = sys.tryFsconfigCreate(context.fd);
+  if (result < 0) throw explained(context, `filesystem ${context.type}`, "fsconfig", result);
+}
+
+/** Puts the parameters set into force for a filesystem that is mounted. */
+export function reconfigureFilesystem(context: FilesystemContext): void {
+  const result = sys.tryFsconfigReconfigure(context.fd);
+  if (result < 0) throw explained(context, "remount", "fsconfig", result);
 }
 
 function parseParameter(option: string): sys.FsParameter {

@@ -3,6 +3,8 @@ import { CodedError } from "@varve/errors";
 import type { Mount, Mounter, UnmountOptions } from "@varve/mount";
 import { close, printablePath } from "@varve/syscalls";
 import { attach, detach, openTarget } from "./attach.ts";
+import { prepareList } from "./prepare.ts";
+import type { PreparedMount } from "./prepare.ts";
 import { unmountAll } from "./unmount.ts";
 
 export interface LinuxMounterOptions {
@@ -40,7 +42,7 @@ class LinuxMounter implements Mounter {
     const path = resolve(target);
     const place = openTarget(path);
     try {
-      mountList(mounts, place, path);
+      await mountPrepared(mounts, place, path, options.signal);
     } finally {
       close(place);
     }
@@ -51,19 +53,51 @@ class LinuxMounter implements Mounter {
   }
 }
 
+async function mountPrepared(
+  mounts: readonly Mount[],
+  place: number,
+  target: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  try {
+    const list = await prepareList(mounts, signal);
+    try {
+      signal?.throwIfAborted();
+      refuseEarlyRemount(list.elements);
+      mountList(list.elements, place);
+    } finally {
+      list.release();
+    }
+  } catch (error) {
+    if (signal?.aborted === true && error === signal.reason) throw error;
+    throw withTarget(error, target);
+  }
+}
+
+/** What was mounted before the list cannot be brought back to what it was when a later element fails. */
+function refuseEarlyRemount(elements: readonly PreparedMount[]): void {
+  if (elements.length < 2 || elements[0]?.options.remount !== true) return;
+  throw new CodedError(
+    "ERR_INVALID_ARGUMENT",
+    "mount option remount: must stand alone, or after what the list has mounted",
+  );
+}
+
 // Synchronous from the first element to the last, so no other work of this process sees half a list.
-function mountList(mounts: readonly Mount[], place: number, target: string): void {
+function mountList(elements: readonly PreparedMount[], place: number): void {
   const attached: number[] = [];
   let base = place;
   try {
-    for (const mount of mounts) {
-      const fd = attach(mount, base);
+    for (const element of elements) {
+      const fd = attach(element, base);
+      if (fd === undefined) continue;
       attached.push(fd);
-      if (mount.target === undefined || mount.target === "") base = fd;
+      const { target } = element.mount;
+      if (target === undefined || target === "") base = fd;
     }
   } catch (error) {
     for (const fd of attached.toReversed()) detach(fd);
-    throw withTarget(error, target);
+    throw error;
   }
   for (const fd of attached) close(fd);
 }

@@ -23,9 +23,12 @@ const SLASH = 0x2f;
 export async function unmountAll(target: string, busyTimeoutMs: number, options: UnmountOptions): Promise<void> {
   const path = resolve(target);
   if (path === "/") throw new CodedError("ERR_INVALID_ARGUMENT", "unmount /: the root cannot be unmounted");
-  const how = { flags: sys.O_PATH | sys.O_DIRECTORY };
+  const how = { flags: sys.O_PATH | sys.O_DIRECTORY, resolve: sys.RESOLVE_NO_SYMLINKS };
   const parent = sys.tryOpenat2(sys.AT_FDCWD, dirname(path), how);
   if (parent === -sys.ENOENT || parent === -sys.ENOTDIR) return;
+  if (parent === -sys.ELOOP) {
+    throw new CodedError("ERR_FAILED_PRECONDITION", `unmount ${path}: a symbolic link is on the way to it`);
+  }
   mustSucceed(parent, `unmount ${path}`, "openat2");
   try {
     await unmountPlace({ parent, name: basename(path), path }, busyTimeoutMs, options);
@@ -92,6 +95,9 @@ async function unmountChild(place: Place, top: MountTableEntry, entry: MountTabl
   const parent = sys.tryOpenat2(place.parent, directory, how);
   if (parent < 0) return;
   try {
+    const stat = sys.tryStatx(parent, "", 0);
+    // The names may have been given to something else since the table was read.
+    if (typeof stat !== "number" && stat.mountId !== entry.parentId) return;
     const path = Buffer.concat([Buffer.from(`/proc/self/fd/${parent}`), below.subarray(slash)]);
     await sys.tryUmount2Async(path, sys.UMOUNT_NOFOLLOW);
   } finally {

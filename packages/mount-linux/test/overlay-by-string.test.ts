@@ -5,7 +5,7 @@ import { overlayDirectories, overlayOptions } from "@varve/mount";
 import type { Mount } from "@varve/mount";
 import { AT_FDCWD, close, MOVE_MOUNT_F_EMPTY_PATH, moveMount } from "@varve/syscalls";
 // Reached from inside, because kernels that need this way are older than the one the tests run on.
-import { createByString } from "../src/overlay.ts";
+import { createByString } from "../src/overlay-by-string.ts";
 import { parseOptions } from "../src/parsed-options.ts";
 import { cannotMount, openDescriptors, sandbox } from "./sandbox.ts";
 
@@ -18,7 +18,7 @@ function mountByString(mount: Mount, target: string): void {
 const overlay = (...options: string[]): Mount => ({ type: "overlay", source: "overlay", options });
 
 describe.skipIf(cannotMount)("overlays on kernels before 6.13 (needs root on Linux)", () => {
-  test("short options are handed over as they are, special characters included", () => {
+  test("directories are handed over, special characters included", () => {
     using box = sandbox();
     const [a = "", b = "", upper, work] = ["a,ro", "b:c", "upper,x", "work:y"].map((name) => box.directory(name));
     writeFileSync(join(a, "a"), "");

@@ -1,8 +1,13 @@
+export { isIdMapped, parseIdMappings, withIdMappings } from "./id-mapping.ts";
+export type { IdMapping, IdMappingTexts } from "./id-mapping.ts";
 export type { Mount } from "./mount.ts";
 export { filesystemType, splitMountOptions } from "./mount-options.ts";
 export type { Mounter, UnmountOptions } from "./mounter.ts";
+export { onlyDirectory } from "./only-directory.ts";
 export { escapeOverlayPath, isOverlayDirectory, overlayDirectories, overlayOptions } from "./overlay-directories.ts";
 export type { OverlayDirectories } from "./overlay-directories.ts";
 export { isReadOnly, readOnlyMounts, withoutVolatile } from "./read-only.ts";
+export { removeStaleTemporaryMounts } from "./stale-mounts.ts";
 export { withTemporaryMount } from "./temporary-mount.ts";
 export type { TemporaryMountOptions } from "./temporary-mount.ts";
+export { temporaryMountPrefix } from "./temporary-name.ts";

@@ -1,10 +1,10 @@
-import { mkdtemp, rmdir } from "node:fs/promises";
+import { mkdtemp, realpath, rmdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { hasCode } from "@varve/errors";
 import type { Mount } from "./mount.ts";
 import type { Mounter } from "./mounter.ts";
 import { withoutVolatile } from "./read-only.ts";
+import { temporaryMountPrefix } from "./temporary-name.ts";
 
 export interface TemporaryMountOptions {
   /** Stops the mounting; the body has to watch it by itself. What is mounted is taken off in any case. */
@@ -16,6 +16,7 @@ export interface TemporaryMountOptions {
 /**
  * Mounts the list on a new directory, runs `body` with its path, and takes everything off and away, whatever happens.
  * The directory is removed by a plain rmdir: if something is still mounted there, not a file of it is touched.
+ * What a killed process leaves, `removeStaleTemporaryMounts` takes off.
  *
  * @throws whatever the mounter or the body throw; when the body has failed, its error goes before one of the clean-up
  */
@@ -27,11 +28,14 @@ export async function withTemporaryMount<T>(
 ): Promise<T> {
   const { signal } = options;
   signal?.throwIfAborted();
-  const root = await mkdtemp(join(options.directory ?? tmpdir(), "varve-mount-"));
+  // A mounter follows no links, and this directory may lie behind some.
+  const directory = await realpath(options.directory ?? tmpdir());
+  const root = await mkdtemp(temporaryMountPrefix(directory));
   try {
     await mounter.mount(withoutVolatile(mounts), root, { signal });
   } catch (error) {
-    await rmdir(root).catch(() => undefined);
+    // Nothing is mounted there if the mounter keeps its word, and if it does not, it comes off all the same.
+    await takeOff(mounter, root).catch(() => undefined);
     throw error;
   }
   let result: T;
@@ -45,7 +49,8 @@ export async function withTemporaryMount<T>(
   return result;
 }
 
-async function takeOff(mounter: Mounter, root: string): Promise<void> {
+/** Unmounts and removes the directory; what is busy is detached. Not for an aborted caller to stop. */
+export async function takeOff(mounter: Mounter, root: string): Promise<void> {
   try {
     await mounter.unmount(root);
   } catch (error) {

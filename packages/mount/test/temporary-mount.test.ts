@@ -107,6 +107,26 @@ test("a failing mount leaves no directory", async () => {
   expect(readdirSync(directory)).toEqual([]);
 });
 
+// U-MNT.4, G-43
+test("what a mounter leaves when it fails, or is aborted in the middle, is taken off", async () => {
+  const controller = new AbortController();
+  const mounter: Mounter = {
+    async mount(_, target, options) {
+      writeFileSync(join(target, "data"), "");
+      controller.abort(new Error("enough"));
+      options?.signal?.throwIfAborted();
+    },
+    async unmount(target, options) {
+      options?.signal?.throwIfAborted();
+      takeOff(target);
+    },
+  };
+  const done = withTemporaryMount(mounter, mounts, mustNotRun, { directory, signal: controller.signal });
+  await expect(done).rejects.toThrow("enough");
+  expect(readdirSync(directory)).toEqual([]);
+});
+
+// G-43
 test("an abort before and during the body leaves nothing and rejects with its reason", async () => {
   const reason = new Error("enough");
   const options = { directory, signal: AbortSignal.abort(reason) };

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
-import { lstat } from "node:fs/promises";
-import { join } from "node:path";
 import { hasCode } from "@varve/errors";
 import type { ErrorCode } from "@varve/errors";
+import type { Mount } from "@varve/mount";
 import type { SnapshotKind, Snapshotter } from "@varve/snapshots";
 import type { CaseContext } from "./case.ts";
 
@@ -12,11 +11,15 @@ export async function list<T>(items: AsyncIterable<T>): Promise<T[]> {
   return all;
 }
 
-export async function rejects(promise: Promise<unknown>, code: ErrorCode): Promise<void> {
-  await assert.rejects(promise, (error) => {
-    assert.ok(hasCode(error, code), `expected ${code}, got ${String(error)}`);
-    return true;
-  });
+export async function rejects(promise: Promise<unknown>, code: ErrorCode, what?: string): Promise<void> {
+  await assert.rejects(
+    promise,
+    (error) => {
+      assert.ok(hasCode(error, code), `expected ${code}, got ${String(error)}`);
+      return true;
+    },
+    what,
+  );
 }
 
 export async function rejectsWith(promise: Promise<unknown>, reason: unknown, what?: string): Promise<void> {
@@ -73,16 +76,39 @@ export async function assertKind(snapshotter: Snapshotter, name: string, kind: S
   assert.equal(info.kind, kind);
 }
 
-export async function exists(root: string, path: string): Promise<boolean> {
+/** Whether there is a snapshot of this name, which only ERR_NOT_FOUND denies. */
+export async function has(snapshotter: Snapshotter, name: string): Promise<boolean> {
   try {
-    await lstat(join(root, path));
+    await snapshotter.stat(name);
     return true;
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return false;
+    if (hasCode(error, "ERR_NOT_FOUND")) return false;
     throw error;
   }
 }
 
-export async function names(snapshotter: Snapshotter): Promise<string[]> {
-  return (await list(snapshotter.walk())).map((info) => info.name).toSorted();
+export async function names(snapshotter: Snapshotter, filters?: readonly string[]): Promise<string[]> {
+  return (await list(snapshotter.walk({ filters }))).map((info) => info.name).toSorted();
+}
+
+/** Waits for all of them before it rejects with the error of the first that has failed. */
+export async function together(work: readonly Promise<unknown>[]): Promise<void> {
+  for (const result of await Promise.allSettled(work)) if (result.status === "rejected") throw result.reason;
+}
+
+/** What the one successful call gave. All others must have failed with `code`. */
+export function oneWins<T>(results: readonly PromiseSettledResult<T>[], code: ErrorCode): T[] {
+  for (const result of results) {
+    if (result.status === "rejected") assert.ok(hasCode(result.reason, code), String(result.reason));
+  }
+  const won = results.filter((result) => result.status === "fulfilled");
+  assert.equal(won.length, 1);
+  return won.map((result) => result.value);
+}
+
+/** The directory of a snapshot without a parent, for cases that need `bind`. */
+export function directoryOf(mounts: readonly Mount[]): string {
+  const [mount] = mounts;
+  assert.ok(mount !== undefined && mounts.length === 1 && mount.type === "bind", "not one bind mount");
+  return mount.source;
 }

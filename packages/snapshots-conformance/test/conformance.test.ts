@@ -1,71 +1,73 @@
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describeSnapshotter, runSnapshotterCase, snapshotterCases } from "@varve/snapshots-conformance";
-import type { Snapshotter } from "@varve/snapshots";
+import { describeSnapshotter, snapshotterCases } from "@varve/snapshots-conformance";
+import type { SnapshotterNeed, TestFunction } from "@varve/snapshots-conformance";
 import { afterAll, describe, expect, it, test } from "vitest";
-import { fileSaboteurs } from "./file-saboteurs.ts";
-import { recordSaboteurs } from "./record-saboteurs.ts";
-import type { Sabotage } from "./sabotage.ts";
-import { commandMounter, Toy } from "./toy.ts";
-import type { Place } from "./toy.ts";
+import { commandAttributes, whyNoAttributes } from "./toy-attributes.ts";
+import { commandMounter } from "./toy-files.ts";
+import { toyOpener } from "./toy-opener.ts";
+import { toyLayers } from "./toy.ts";
 
-const saboteurs = { ...recordSaboteurs, ...fileSaboteurs };
 const root = process.geteuid?.() === 0;
 const base = mkdtempSync(join(tmpdir(), "varve-conformance-"));
 afterAll(() => rmSync(base, { recursive: true, force: true }));
 
-/** Opens toys below a directory of their own; a place that was opened before is opened again. */
-function opener(name: string, sabotage?: Sabotage): (place: string) => Snapshotter {
-  const places = new Map<string, Place>();
-  return (placeName) => {
-    let place = places.get(placeName);
-    if (place === undefined) {
-      place = { root: join(base, name, placeName), entries: new Map(), next: 0, opened: 0 };
-      mkdirSync(place.root, { recursive: true });
-      places.set(placeName, place);
-    }
-    const toy = new Toy(place);
-    return Object.assign(toy, sabotage?.(toy));
-  };
-}
-
-describeSnapshotter("toy", { describe, it, mounter: root ? commandMounter : undefined, open: opener("toy") });
-
-describe("every case catches a snapshotter that breaks its promise", () => {
-  for (const testCase of snapshotterCases) {
-    const privileged = testCase.needs.includes("mount");
-    test.skipIf(privileged && !root)(`${testCase.name}${privileged ? " (needs root)" : ""}`, async () => {
-      const sabotage = new Map(Object.entries(saboteurs)).get(testCase.name);
-      if (sabotage === undefined) throw new Error("this case has no saboteur");
-      const options = { open: opener("sabotaged", sabotage), mounter: commandMounter };
-      const outcome = await runSnapshotterCase(testCase, options).then(
-        () => "passed",
-        () => "failed",
-      );
-      expect(outcome).toBe("failed");
-    });
-  }
+describeSnapshotter("toy", {
+  describe,
+  it,
+  mounter: root ? commandMounter : undefined,
+  layers: toyLayers,
+  // It changes the owners in its copies.
+  idMappedMounts: true,
+  xattrs: whyNoAttributes(base) === undefined ? commandAttributes : undefined,
+  open: toyOpener(base),
 });
 
-test("no two cases have the same name, and no saboteur is without a case", () => {
-  const names = snapshotterCases.map((testCase) => testCase.name);
+test("names of cases are unique, also as places", () => {
+  const names = snapshotterCases.map(({ name }) => name);
   expect(new Set(names).size).toBe(names.length);
-  expect(Object.keys(saboteurs).filter((name) => !names.includes(name))).toEqual([]);
+  const places = new Set(names.map((name) => name.replaceAll(/[^a-zA-Z0-9]+/g, "-").slice(0, 100)));
+  expect(places.size).toBe(names.length);
 });
 
-test("a case that the snapshotter lacks something for is shown as skipped, with the reason", () => {
-  const skipped: string[] = [];
-  const run: string[] = [];
-  const record = Object.assign((name: string) => run.push(name), { skip: (name: string) => skipped.push(name) });
-  describeSnapshotter("lacking", {
-    describe: (_, body) => body(),
-    it: record,
-    lacks: ["rebase"],
-    open: opener("lacking"),
+describe("a case that the snapshotter lacks something for is shown as skipped, with the reason", () => {
+  test("as it says", () => {
+    const { ran, skipped } = registered(["rebase"]);
+    expect(skipped).toContain("what was filled before it had a parent shows the parent below (lacks mount, rebase)");
+    expect(skipped).toContain("a snapshot that has a parent keeps it (lacks rebase)");
+    expect(ran).toContain("a cleanup takes nothing that a snapshot owns");
   });
-  expect(run.length + skipped.length).toBe(snapshotterCases.length);
-  expect(skipped).toContain("what was filled before it had a parent shows the parent below (lacks mount, rebase)");
-  expect(skipped).toContain("a snapshot that has a parent keeps it (lacks rebase)");
-  expect(run).toContain("a cleanup takes nothing that a snapshot owns");
+
+  test("mounts without a mounter, and layers if none is named", () => {
+    const { skipped } = registered([]);
+    expect(skipped).toContain("a layer that comes staged has its files (lacks mount, layers, staged-layer)");
+    expect(skipped).toContain("every generation sees all generations below (lacks mount)");
+    const able = { mounter: commandMounter, idMappedMounts: true, xattrs: commandAttributes };
+    const named = registered([], { ...able, layers: { staged: toyLayers.staged } });
+    expect(named.ran).toContain("a layer that comes staged has its files");
+    expect(named.skipped).toHaveLength(3);
+    expect(named.skipped).toContain("a layer that comes committed has its files (lacks committed-layer)");
+  });
+
+  test("what the mounter, the filesystem and Node cannot do, if nobody says that they can", () => {
+    const { skipped } = registered([], { mounter: commandMounter, layers: toyLayers });
+    expect(skipped.toSorted()).toEqual([
+      "a new and empty snapshot with an id mapping belongs to the mapped root (lacks id-mapped-mount)",
+      "an id mapping does not show in other snapshots of the same parent (lacks id-mapped-mount)",
+      "extended attributes of files and directories go to the next generations (lacks xattrs)",
+      "mapped ids show to a program, in what is there and in what is changed (lacks id-mapped-mount)",
+    ]);
+  });
 });
+
+function registered(lacks: readonly SnapshotterNeed[], more: object = {}): { ran: string[]; skipped: string[] } {
+  const [ran, skipped]: [string[], string[]] = [[], []];
+  const register: TestFunction = Object.assign((name: string) => ran.push(name), {
+    skip: (name: string) => skipped.push(name),
+  });
+  const options = { describe: (_: string, body: () => void) => body(), it: register, open: toyOpener(base) };
+  describeSnapshotter("lacking", { ...options, lacks, ...more });
+  expect(ran.length + skipped.length).toBe(snapshotterCases.length);
+  return { ran, skipped };
+}

@@ -1,9 +1,13 @@
 import type { SnapshotKind } from "@varve/snapshots";
-import { mountsOf, Toy } from "./toy.ts";
-import type { Entry } from "./toy.ts";
+import { mountsOf } from "./toy-files.ts";
+import type { Entry } from "./toy-place.ts";
+import { Toy } from "./toy.ts";
 
 /** Members that take the place of the toy's own. */
 export type Sabotage = (toy: Toy) => Partial<Toy>;
+
+/** By the name of the case that catches it. */
+export type Saboteurs = Readonly<Record<string, Sabotage>>;
 
 /** The toy's own methods, before they are replaced. */
 export function original(toy: Toy): Toy {
@@ -41,3 +45,8 @@ export function afterCommit(change: (toy: Toy, name: string, key: string) => voi
     };
   };
 }
+
+/** Instances of one place that know nothing of each other's later work, as with a record that is read once. */
+export const apart: Sabotage = ({ place }) => ({
+  place: { ...place, entries: new Map(place.entries), next: place.opened * 1000 },
+});

@@ -1,74 +1,60 @@
-import { execFileSync } from "node:child_process";
-import { chmodSync, lstatSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, mkdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import { CodedError } from "@varve/errors";
-import type { Mount, Mounter } from "@varve/mount";
+import type { Mount } from "@varve/mount";
+import { snapshotFilter } from "@varve/snapshots";
 import type {
   CallOptions,
+  Checker,
   Cleaner,
   CreateOptions,
   LabelChanges,
+  LayerPreparer,
+  LayerRequest,
+  PreparedLayer,
   Rebaser,
   SnapshotInfo,
   SnapshotKind,
+  SnapshotProblem,
   Snapshotter,
+  UpdateOptions,
   Usage,
+  WalkOptions,
 } from "@varve/snapshots";
+import { copyInto, copyTree, measure, mountsOf } from "./toy-files.ts";
+import { mapOwners } from "./toy-ids.ts";
+import { checkLabels, infoOf, later } from "./toy-place.ts";
+import { ToyRecords } from "./toy-records.ts";
 
-export interface Entry {
-  kind: SnapshotKind;
-  name: string;
-  parent: string | undefined;
-  labels: Record<string, string>;
-  createdAt: Date;
-  updatedAt: Date;
-  directory: string;
-  usage: Usage | undefined;
-}
+/** What every toy has without being given it. */
+export const toyLayers = {
+  committed: { target: "sha256:committed", labels: { "example.org/say": "please" }, file: "brought" },
+  staged: { target: "sha256:staged", file: "brought" },
+};
 
-/** What all instances of one place share. */
-export interface Place {
-  readonly root: string;
-  entries: Map<string, Entry>;
-  next: number;
-  opened: number;
-}
-
-/** A snapshotter that copies with cp(1) and remembers in memory. It keeps the contract; the saboteurs break it. */
-export class Toy implements Snapshotter, Cleaner, Rebaser {
-  place: Place;
-
-  constructor(place: Place) {
-    this.place = place;
-    place.opened += 1;
-  }
-
-  entry(name: string): Entry {
-    const entry = this.place.entries.get(name);
-    if (entry === undefined) throw new CodedError("ERR_NOT_FOUND", `snapshot ${name}: not found`);
-    return entry;
-  }
-
+/**
+ * A snapshotter that copies with cp(1), remembers in memory, and leaves the files of what was removed where they are.
+ * It keeps the contract; the saboteurs break it.
+ */
+export class Toy extends ToyRecords implements Snapshotter, Cleaner, Checker, Rebaser, LayerPreparer {
   async stat(name: string, options: CallOptions = {}): Promise<SnapshotInfo> {
     options.signal?.throwIfAborted();
-    return info(this.entry(name));
+    return infoOf(this.entry(name));
   }
 
-  async update(name: string, labels: LabelChanges, options: CallOptions = {}): Promise<SnapshotInfo> {
+  async update(name: string, labels: LabelChanges, options: UpdateOptions = {}): Promise<SnapshotInfo> {
     options.signal?.throwIfAborted();
     const entry = this.entry(name);
-    const changed = new Map(Object.entries(entry.labels));
+    checkLabels(labels);
+    const changed = new Map(options.replace === true ? [] : Object.entries(entry.labels));
     for (const [label, value] of Object.entries(labels)) {
-      if (Buffer.byteLength(label) + Buffer.byteLength(value ?? "") > 4096) {
-        throw new CodedError("ERR_INVALID_ARGUMENT", `snapshot ${name}: label too long`);
-      }
       if (value === undefined) changed.delete(label);
       else changed.set(label, value);
     }
     entry.labels = Object.fromEntries(changed);
-    entry.updatedAt = new Date();
-    return info(entry);
+    entry.updatedAt = later(entry.updatedAt);
+    return infoOf(entry);
   }
 
   async usage(name: string, options: CallOptions = {}): Promise<Usage> {
@@ -99,7 +85,10 @@ export class Toy implements Snapshotter, Cleaner, Rebaser {
     options: CreateOptions & { readonly parent: string | undefined },
   ): Promise<readonly Mount[]> {
     const { parent, labels = {}, signal } = options;
+    checkLabels(labels);
+    const mappings = this.mappings(labels);
     signal?.throwIfAborted();
+    const kept = { ...labels };
     await turn();
     signal?.throwIfAborted();
     this.mustBeFree(key);
@@ -108,72 +97,96 @@ export class Toy implements Snapshotter, Cleaner, Rebaser {
     const directory = join(this.place.root, String(this.place.next));
     mkdirSync(directory);
     chmodSync(directory, 0o755);
-    if (below !== undefined) execFileSync("cp", ["-a", `${below.directory}/.`, directory]);
+    utimesSync(directory, 0, 0);
+    if (below !== undefined) await copyTree(below.directory, directory);
+    if (mappings !== undefined) mapOwners(directory, mappings);
+    // Others have gone on meanwhile.
+    signal?.throwIfAborted();
+    this.mustBeFree(key);
+    if (parent !== undefined) this.committed(parent);
     const now = new Date();
-    const entry: Entry = {
-      kind,
-      name: key,
-      parent,
-      labels: { ...labels },
-      createdAt: now,
-      updatedAt: now,
-      directory,
-      usage: undefined,
-    };
-    this.place.entries.set(key, entry);
-    return mountsOf(entry);
+    const times = { createdAt: now, updatedAt: now };
+    this.place.entries.set(key, { kind, name: key, parent, labels: kept, ...times, directory, usage: undefined });
+    return mountsOf(this.entry(key));
   }
 
   async commit(name: string, key: string, options: CreateOptions = {}): Promise<void> {
-    options.signal?.throwIfAborted();
+    const { labels = {}, signal } = options;
+    signal?.throwIfAborted();
+    checkLabels(labels);
     await turn();
-    options.signal?.throwIfAborted();
+    signal?.throwIfAborted();
     this.mustBeFree(name);
     const entry = this.active(key);
+    if (this.problem(entry) !== undefined) throw new CodedError("ERR_DATA_LOSS", `snapshot ${key}: files are gone`);
+    const mappings = this.mappings(entry.labels);
+    if (mappings !== undefined) mapOwners(entry.directory, mappings, true);
+    const updatedAt = later(entry.updatedAt);
+    const known = { usage: measure(entry.directory), fingerprint: this.fingerprint(entry) };
     this.place.entries.delete(key);
-    const now = new Date();
-    this.place.entries.set(name, {
-      ...entry,
-      name,
-      kind: "committed",
-      labels: { ...options.labels },
-      createdAt: now,
-      updatedAt: now,
-      usage: measure(entry.directory),
-    });
+    this.place.entries.set(name, { ...entry, name, kind: "committed", labels: { ...labels }, updatedAt, ...known });
   }
 
   async remove(name: string, options: CallOptions = {}): Promise<void> {
     options.signal?.throwIfAborted();
-    const entry = this.entry(name);
+    this.entry(name);
     for (const other of this.place.entries.values()) {
       if (other.parent === name) throw new CodedError("ERR_FAILED_PRECONDITION", `snapshot ${name}: has children`);
     }
     this.place.entries.delete(name);
-    rmSync(entry.directory, { recursive: true, force: true });
   }
 
-  async *walk(options: CallOptions = {}): AsyncIterable<SnapshotInfo> {
+  async *walk(options: WalkOptions = {}): AsyncIterable<SnapshotInfo> {
     options.signal?.throwIfAborted();
-    const infos = Array.from(this.place.entries.values(), info);
-    yield* infos;
+    yield* Array.from(this.place.entries.values(), infoOf).filter(snapshotFilter(options.filters));
   }
 
   async cleanup(options: CallOptions = {}): Promise<void> {
     options.signal?.throwIfAborted();
+    await turn();
+    options.signal?.throwIfAborted();
+    for (const [name, entry] of this.place.entries) {
+      if (entry.kind !== "committed" && this.problem(entry) === "missing") this.place.entries.delete(name);
+    }
+  }
+
+  async *check(options: CallOptions = {}): AsyncIterable<SnapshotProblem> {
+    options.signal?.throwIfAborted();
+    for (const entry of Array.from(this.place.entries.values())) {
+      const kind = this.problem(entry);
+      if (kind !== undefined) yield { name: entry.name, kind, message: `${entry.directory} is ${kind}` };
+    }
   }
 
   async rebase(key: string, parent: string, options: CallOptions = {}): Promise<readonly Mount[]> {
     options.signal?.throwIfAborted();
+    await turn();
+    options.signal?.throwIfAborted();
     const entry = this.active(key);
     const below = this.committed(parent);
     if (entry.parent === undefined) {
-      execFileSync("cp", ["-an", `${below.directory}/.`, entry.directory]);
+      copyInto(below.directory, entry.directory, true);
       entry.parent = parent;
     } else if (entry.parent !== parent) {
       throw new CodedError("ERR_INVALID_ARGUMENT", `snapshot ${key}: has another parent`);
     }
     return mountsOf(entry);
+  }
+
+  async prepareLayer(request: LayerRequest, options: CreateOptions = {}): Promise<PreparedLayer> {
+    const { key, parent, target } = request;
+    const known = target === toyLayers.committed.target && options.labels?.["example.org/say"] === "please";
+    const name = `${target} on ${parent}`;
+    if (known && this.place.entries.has(name)) return { state: "committed", name };
+    const mounts = await this.prepare(key, parent, options);
+    if (!known && target !== toyLayers.staged.target) return { state: "empty", mounts };
+    writeFileSync(join(this.entry(key).directory, "brought"), "");
+    if (!known) {
+      this.entry(key).isStaged = true;
+      return { state: "staged", mounts: await this.mounts(key) };
+    }
+    await this.commit(name, key);
+    return { state: "committed", name };
   }
 
   async close(): Promise<void> {
@@ -183,58 +196,4 @@ export class Toy implements Snapshotter, Cleaner, Rebaser {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
-
-  mustBeFree(name: string): void {
-    if (this.place.entries.has(name)) throw new CodedError("ERR_ALREADY_EXISTS", `snapshot ${name}: already exists`);
-  }
-
-  active(key: string): Entry {
-    const entry = this.entry(key);
-    if (entry.kind !== "active") throw new CodedError("ERR_FAILED_PRECONDITION", `snapshot ${key}: is not active`);
-    return entry;
-  }
-
-  committed(name: string): Entry {
-    const entry = this.entry(name);
-    if (entry.kind !== "committed")
-      throw new CodedError("ERR_FAILED_PRECONDITION", `snapshot ${name}: is not committed`);
-    return entry;
-  }
-}
-
-/** By mount(8), for this package may not use the one of a backend. */
-export const commandMounter: Mounter = {
-  async mount(mounts, target) {
-    for (const { source, options } of mounts) {
-      execFileSync("mount", [
-        "-o",
-        ["bind", ...options.filter((option) => option !== "rbind")].join(","),
-        source,
-        target,
-      ]);
-    }
-  },
-  async unmount(target) {
-    execFileSync("umount", [target]);
-  },
-};
-
-export function mountsOf(entry: Entry): readonly Mount[] {
-  return [{ type: "bind", source: entry.directory, options: [entry.kind === "view" ? "ro" : "rw", "rbind"] }];
-}
-
-export function measure(directory: string): Usage {
-  const names = ["", ...readdirSync(directory, { recursive: true, encoding: "utf8" })];
-  const seen = new Map(
-    names.map((name) => {
-      const stat = lstatSync(join(directory, name), { throwIfNoEntry: false });
-      return [stat?.ino ?? -1, stat?.blocks ?? 0];
-    }),
-  );
-  return { bytes: [...seen.values()].reduce((sum, blocks) => sum + blocks * 512, 0), inodes: seen.size };
-}
-
-function info(entry: Entry): SnapshotInfo {
-  const { kind, name, parent, labels, createdAt, updatedAt } = entry;
-  return { kind, name, parent, labels: Object.fromEntries(Object.entries(labels)), createdAt, updatedAt };
 }

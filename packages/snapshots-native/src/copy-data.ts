@@ -1,12 +1,14 @@
 import { ftruncateSync, readSync, writeSync } from "node:fs";
 import { EOPNOTSUPP, EXDEV, EINVAL, ENOSYS, SyscallError, tryCopyFileRange, tryFiclone } from "@varve/syscalls";
 import type { FileStat } from "@varve/syscalls";
-import type { Checkpoint } from "./copy-tree.ts";
 
 const ENOTTY = 25;
 // What the kernel copies before we look for an abort again.
 const rangeBytes = 16 << 20;
 const bufferBytes = 256 << 10;
+
+/** Called often; throws to stop the copying. */
+type Checkpoint = () => void;
 
 /** Copies the contents of files by the cheapest way that the filesystem has. */
 export class DataCopier {
@@ -26,7 +28,7 @@ export class DataCopier {
     // The kernel's copy fills holes with zeros on most filesystems.
     const sparse = stat.blocks * 512 < stat.size;
     if (sparse) this.#copySparse(source, destination, stat.size);
-    else if (!this.#copyRange(source, destination)) this.#copyBytes(source, destination);
+    else if (!this.#copyRange(source, destination, stat.size)) this.#copyBytes(source, destination);
   }
 
   #clone(source: number, destination: number): boolean {
@@ -39,11 +41,12 @@ export class DataCopier {
     return false;
   }
 
-  #copyRange(source: number, destination: number): boolean {
+  #copyRange(source: number, destination: number, size: number): boolean {
     if (!this.#canCopyRange) return false;
-    for (let copied = 0; ;) {
+    for (let copied = 0; copied < size;) {
       const result = tryCopyFileRange(source, destination, rangeBytes);
-      if (result === 0) return true;
+      // Some filesystems say so of files whose contents they make up as they are read.
+      if (result === 0) return copied > 0;
       if (result < 0) {
         if (copied > 0 || ![EOPNOTSUPP, EXDEV, EINVAL, ENOSYS].includes(-result)) {
           throw new SyscallError("copy_file_range", result);
@@ -54,6 +57,7 @@ export class DataCopier {
       copied += result;
       this.#checkpoint();
     }
+    return true;
   }
 
   #copyBytes(source: number, destination: number): void {

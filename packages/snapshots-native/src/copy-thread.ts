@@ -1,75 +1,50 @@
 import { Worker } from "node:worker_threads";
-import { CodedError } from "@varve/errors";
 import type { CopyRequest } from "./copy-tree.ts";
-import { unpackError } from "./packed-error.ts";
 import type { PackedError } from "./packed-error.ts";
 
-/** What the worker is sent. */
+/** What a thread is sent. */
 export interface CopyJob {
   readonly request: CopyRequest;
-  /** One 32-bit number; anything but 0 asks to stop. */
-  readonly stop: SharedArrayBuffer;
+  /** `start`: to copy the tree; `help`: to take what the one that started leaves to others. */
+  readonly part: "start" | "help";
+  /** The memory of `SharedWork`. */
+  readonly memory: SharedArrayBuffer;
 }
 
-/** What the worker answers. */
-export interface CopyReply {
-  readonly error: PackedError | undefined;
-}
+/** What a thread says: `much` at most once and before the others, which end the job. */
+export type CopyMessage =
+  | { readonly kind: "much" }
+  | { readonly kind: "done" }
+  | { readonly kind: "stopped" }
+  | { readonly kind: "failed"; readonly error: PackedError };
+
+export type CopyOutcome = Exclude<CopyMessage, { readonly kind: "much" }>;
 
 const script = import.meta.url.endsWith(".ts") ? "./copy-worker.ts" : "./copy-worker.js";
 
-/**
- * Copies trees in a thread, one after another: two copies on one disk only slow each other down. The thread starts with the
- * first copy and does not keep the process alive.
- */
+/** A thread for one copy at a time. It starts with the first one, also after its end, and does not keep the process alive. */
 export class CopyThread {
   #worker: Worker | undefined;
-  #last: Promise<unknown> = Promise.resolve();
-  #stop: Int32Array<SharedArrayBuffer> | undefined;
-  #closed = false;
 
-  /** Rejects with the signal's reason only when nothing is written any more. */
-  copy(request: CopyRequest, signal?: AbortSignal): Promise<void> {
-    const done = this.#last.then(() => this.#run(request, signal));
-    this.#last = done.catch(() => undefined);
-    return done;
-  }
-
-  /** Stops what is being copied; its caller gets ERR_ABORTED. */
-  async close(): Promise<void> {
-    this.#closed = true;
-    if (this.#stop !== undefined) Atomics.store(this.#stop, 0, 1);
-    // A thread that is ended in the middle of a copy would leave its descriptors open in this process.
-    await this.#last;
-    await this.#worker?.terminate();
-  }
-
-  async #run(request: CopyRequest, signal: AbortSignal | undefined): Promise<void> {
-    signal?.throwIfAborted();
+  /** Rejects when the thread dies. */
+  async run(job: CopyJob, onMuch: () => void): Promise<CopyOutcome> {
     const worker = this.#start();
-    const stop = new Int32Array(new SharedArrayBuffer(4));
-    const abort = (): void => {
-      Atomics.store(stop, 0, 1);
-    };
-    signal?.addEventListener("abort", abort);
-    this.#stop = stop;
     worker.ref();
     try {
-      const job: CopyJob = { request, stop: stop.buffer };
       worker.postMessage(job);
-      const { error } = await answerOf(worker);
-      signal?.throwIfAborted();
-      if (error === undefined) return;
-      throw this.#closed ? closedWhileCopying() : unpackError(error);
+      return await outcomeOf(worker, onMuch);
     } finally {
       worker.unref();
-      this.#stop = undefined;
-      signal?.removeEventListener("abort", abort);
     }
   }
 
+  /** Not in the middle of a copy: that would leave its descriptors open in this process. */
+  end(): void {
+    void this.#worker?.terminate();
+    this.#worker = undefined;
+  }
+
   #start(): Worker {
-    if (this.#closed) throw new CodedError("ERR_FAILED_PRECONDITION", "native snapshotter: closed");
     if (this.#worker === undefined) {
       // Not with the program's own flags: `--input-type` would make it refuse a file.
       const worker = new Worker(new URL(script, import.meta.url), { execArgv: [] });
@@ -84,17 +59,17 @@ export class CopyThread {
   }
 }
 
-function answerOf(worker: Worker): Promise<CopyReply> {
-  const { promise, resolve, reject } = Promise.withResolvers<CopyReply>();
-  const exited = (): void => {
-    reject(closedWhileCopying());
+function outcomeOf(worker: Worker, onMuch: () => void): Promise<CopyOutcome> {
+  const { promise, resolve, reject } = Promise.withResolvers<CopyOutcome>();
+  const heard = (message: CopyMessage): void => {
+    if (message.kind === "much") onMuch();
+    else resolve(message);
   };
-  worker.once("message", resolve).once("error", reject).once("exit", exited);
+  const exited = (): void => {
+    reject(new Error("native snapshotter: the thread that copies has ended"));
+  };
+  worker.on("message", heard).once("error", reject).once("exit", exited);
   return promise.finally(() => {
-    worker.off("message", resolve).off("error", reject).off("exit", exited);
+    worker.off("message", heard).off("error", reject).off("exit", exited);
   });
-}
-
-function closedWhileCopying(): CodedError {
-  return new CodedError("ERR_ABORTED", "native snapshotter: closed while it was copying");
 }

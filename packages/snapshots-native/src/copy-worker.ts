@@ -1,19 +1,42 @@
+import { readFileSync } from "node:fs";
 import { parentPort } from "node:worker_threads";
-import { copyTree } from "./copy-tree.ts";
-import type { CopyReply, CopyJob } from "./copy-thread.ts";
+import { CLONE_FS, unshare } from "@varve/syscalls";
+import { copyTree, helpCopyTree } from "./copy-tree.ts";
+import type { CopyOptions } from "./copy-tree.ts";
+import type { CopyJob, CopyMessage } from "./copy-thread.ts";
 import { packError } from "./packed-error.ts";
+import { SharedWork, Stopped } from "./shared-work.ts";
 
-parentPort?.on("message", ({ request, stop }: CopyJob) => {
-  parentPort?.postMessage(run(request, new Int32Array(stop)));
+let umask: number | undefined;
+
+parentPort?.once("message", () => {
+  umask = ownUmask();
 });
+parentPort?.on("message", (job: CopyJob) => tell(run(job)));
 
-function run(request: CopyJob["request"], stop: Int32Array): CopyReply {
+function run({ request, part, memory }: CopyJob): CopyMessage {
+  const options: CopyOptions = { work: new SharedWork(memory), umask, onMuch: () => tell({ kind: "much" }) };
   try {
-    copyTree(request, () => {
-      if (Atomics.load(stop, 0) !== 0) throw new Error("stopped");
-    });
-    return { error: undefined };
+    if (part === "start") copyTree(request, options);
+    else helpCopyTree(request, options);
+    return { kind: "done" };
   } catch (error) {
-    return { error: packError(error) };
+    return error instanceof Stopped ? { kind: "stopped" } : { kind: "failed", error: packError(error) };
+  }
+}
+
+function tell(message: CopyMessage): void {
+  parentPort?.postMessage(message);
+}
+
+/** Separates the umask of this thread from that of the process, which anybody may change, and reads it. */
+function ownUmask(): number | undefined {
+  try {
+    unshare(CLONE_FS);
+    const [, octal] = /^Umask:\s*([0-7]+)$/m.exec(readFileSync("/proc/thread-self/status", "latin1")) ?? [];
+    return octal === undefined ? undefined : Number.parseInt(octal, 8);
+  } catch {
+    // Some containers do not allow it.
+    return undefined;
   }
 }

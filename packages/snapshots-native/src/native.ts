@@ -1,12 +1,13 @@
-import { chmod, mkdir, rmdir } from "node:fs/promises";
+import { chmodSync, mkdirSync, rmdirSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import type { Mount } from "@varve/mount";
-import type { CallOptions, Cleaner, Snapshotter } from "@varve/snapshots";
+import type { CallOptions, Checker, Cleaner, Snapshotter } from "@varve/snapshots";
 import { DirectorySnapshotter, Flusher, openSnapshotStore } from "@varve/snapshots-store";
 import type { DirectoryBackend, NewSnapshot, SnapshotStore, StoredSnapshot } from "@varve/snapshots-store";
 import { syncfsAsync } from "@varve/syscalls";
-import { CopyThread } from "./copy-thread.ts";
 import type { Ownership } from "./copy-tree.ts";
+import { TreeCopies } from "./tree-copies.ts";
+import type { TreeCopyOptions } from "./tree-copies.ts";
 
 export interface NativeSnapshotterOptions {
   /** The directory that belongs to this snapshotter; made if it is missing. */
@@ -16,6 +17,8 @@ export interface NativeSnapshotterOptions {
    * Default: `full`.
    */
   readonly durability?: "full" | "none" | undefined;
+  /** When the files of a removed snapshot go: `now`, or `later`, at the next `cleanup` or open. Default: `now`. */
+  readonly removal?: "now" | "later" | undefined;
   /**
    * `keep`: copies owners, devices and all extended attributes, for which it takes root. `skip`: everything copied belongs
    * to this process, devices are left out, and so are the attributes it may not set. Default: `keep` for root, else `skip`.
@@ -30,35 +33,27 @@ export interface NativeSnapshotterOptions {
  * @throws ERR_NOT_IMPLEMENTED a newer program has written the store
  * @throws ERR_DATA_LOSS the record of the store is damaged, or lost while its snapshots are there
  */
-export async function openNativeSnapshotter(options: NativeSnapshotterOptions): Promise<Snapshotter & Cleaner> {
-  const store = await openSnapshotStore({ root: options.root });
-  const thread = new CopyThread();
-  return new NativeSnapshotter(store, new NativeBackend(store, thread, options), thread);
-}
-
-class NativeSnapshotter extends DirectorySnapshotter {
-  readonly #thread: CopyThread;
-
-  constructor(store: SnapshotStore, backend: NativeBackend, thread: CopyThread) {
-    super(store, backend);
-    this.#thread = thread;
-  }
-
-  override async close(): Promise<void> {
-    await this.#thread.close();
-    await super.close();
+export async function openNativeSnapshotter(
+  options: NativeSnapshotterOptions,
+): Promise<Snapshotter & Cleaner & Checker> {
+  const { root, durability, removal } = options;
+  const store = await openSnapshotStore({ root, durability, removal });
+  try {
+    return new DirectorySnapshotter(store, new NativeBackend(store, options));
+  } catch (error) {
+    await store.close();
+    throw error;
   }
 }
 
 class NativeBackend implements DirectoryBackend {
   readonly #store: SnapshotStore;
-  readonly #thread: CopyThread;
+  readonly #copies = new TreeCopies();
   readonly #flusher: Flusher | undefined;
   readonly #ownership: Ownership;
 
-  constructor(store: SnapshotStore, thread: CopyThread, options: NativeSnapshotterOptions) {
+  constructor(store: SnapshotStore, options: NativeSnapshotterOptions) {
     this.#store = store;
-    this.#thread = thread;
     this.#flusher = options.durability === "none" ? undefined : new Flusher(store.root, syncfsAsync);
     this.#ownership = options.ownership ?? (process.geteuid?.() === 0 ? "keep" : "skip");
   }
@@ -67,7 +62,11 @@ class NativeBackend implements DirectoryBackend {
     if (snapshot.parent === undefined) return makeEmpty;
     // A view shows the parent's own directory (U-NAT.2).
     if (snapshot.kind === "view") return undefined;
-    return (directory, [parent]) => this.#copy(directory, parent, options.signal);
+    const { parent: name } = snapshot;
+    return async (directory, [parent]) => {
+      const { usage } = await this.#store.get(name, options);
+      await this.#copy(directory, parent, { signal: options.signal, inodes: usage?.inodes });
+    };
   }
 
   /** Always one bind mount (U-NAT.3). */
@@ -80,15 +79,24 @@ class NativeBackend implements DirectoryBackend {
     await this.#flusher?.flush();
   }
 
-  async #copy(directory: string, parent: number | undefined, signal: AbortSignal | undefined): Promise<void> {
+  labels(): Readonly<Record<string, string>> {
+    return {};
+  }
+
+  async close(): Promise<void> {
+    await this.#copies.close();
+    await this.#flusher?.close();
+  }
+
+  async #copy(directory: string, parent: number | undefined, options: TreeCopyOptions): Promise<void> {
     await makeEmpty(directory);
     if (parent === undefined) return;
     const scratch = join(directory, "links");
-    await mkdir(scratch);
+    mkdirSync(scratch);
     const destination = join(directory, "fs");
     const source = this.#files(parent);
-    await this.#thread.copy({ source, destination, scratch, ownership: this.#ownership }, signal);
-    await rmdir(scratch);
+    await this.#copies.copy({ source, destination, scratch, ownership: this.#ownership }, options);
+    rmdirSync(scratch);
   }
 
   #files(id: number): string {
@@ -96,9 +104,11 @@ class NativeBackend implements DirectoryBackend {
   }
 }
 
+// Synchronous, as promises these few calls take several times as long.
 async function makeEmpty(directory: string): Promise<void> {
   const files = join(directory, "fs");
-  await mkdir(files);
+  mkdirSync(files);
   // Whatever the umask is.
-  await chmod(files, 0o755);
+  chmodSync(files, 0o755);
+  utimesSync(files, 0, 0);
 }

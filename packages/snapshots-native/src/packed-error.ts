@@ -16,8 +16,16 @@ export function packError(error: unknown): PackedError {
   return { kind: "other", message: error.message, code };
 }
 
-export function unpackError(packed: PackedError): Error {
-  if (packed.kind === "syscall") return new SyscallError(packed.syscall, packed.errno, { path: packed.path });
-  if (packed.code === "ERR_NOT_IMPLEMENTED") return new CodedError(packed.code, packed.message);
-  return Object.assign(new Error(packed.message), packed.code === undefined ? {} : { code: packed.code });
+/** @param subject what could not be done, for the message */
+export function unpackError(packed: PackedError, subject: string): Error {
+  if (packed.kind === "syscall") {
+    const error = new SyscallError(packed.syscall, packed.errno, { path: packed.path });
+    error.message = `${subject}: ${error.message}`;
+    return error;
+  }
+  const message = `${subject}: ${packed.message}`;
+  if (packed.code === "ERR_NOT_IMPLEMENTED" || packed.code === "ERR_UNAVAILABLE") {
+    return new CodedError(packed.code, message);
+  }
+  return Object.assign(new Error(message), packed.code === undefined ? {} : { code: packed.code });
 }

@@ -1,7 +1,11 @@
 import { join } from "node:path";
-import { escapeOverlayPath } from "@varve/mount";
+import { CodedError } from "@varve/errors";
+import { escapeOverlayPath, withoutVolatile } from "@varve/mount";
 import type { Mount } from "@varve/mount";
 import type { StoredSnapshot } from "@varve/snapshots-store";
+
+/** The kernel's OVL_MAX_STACK: lower directories of one overlay. */
+const maxLayers = 500;
 
 /** The mounts of an active snapshot or a view (U-OVL.5). */
 export function snapshotMounts(
@@ -17,11 +21,25 @@ export function snapshotMounts(
   if (kind === "view" && parentIds.length === 1) return [bind(join(directoryOf(nearest), "fs"), access)];
   const lower = parentIds.map((parent) => escapeOverlayPath(join(directoryOf(parent), "fs"))).join(":");
   const options = [`lowerdir=${lower}`, ...common];
-  if (kind === "active") {
-    const work = join(directoryOf(id), "work");
-    options.unshift(`workdir=${escapeOverlayPath(work)}`, `upperdir=${escapeOverlayPath(upper)}`);
-  }
-  return [{ type: "overlay", source: "overlay", options }];
+  // Without an upper directory there is nothing that could be kept from the disk.
+  if (kind === "view") return withoutVolatile([overlay(options)]);
+  const work = join(directoryOf(id), "work");
+  return [overlay([`workdir=${escapeOverlayPath(work)}`, `upperdir=${escapeOverlayPath(upper)}`, ...options])];
+}
+
+/**
+ * Whether the kernel can stack so many layers, said before a snapshot is made that nobody can mount (C09).
+ *
+ * @throws ERR_NOT_IMPLEMENTED
+ */
+export function mustFitStack(key: string, parentIds: readonly number[]): void {
+  if (parentIds.length <= maxLayers) return;
+  const message = `snapshot ${key}: stands on ${parentIds.length} layers, and an overlay takes ${maxLayers} at most`;
+  throw new CodedError("ERR_NOT_IMPLEMENTED", message);
+}
+
+function overlay(options: readonly string[]): Mount {
+  return { type: "overlay", source: "overlay", options };
 }
 
 function bind(source: string, access: "ro" | "rw"): Mount {

@@ -15,11 +15,13 @@ import {
   fsmount,
   fsopen,
   getdents64,
+  inUserNamespace,
   isSupported,
   lsetxattr,
   openat2,
 } from "@varve/syscalls";
-import { commonOptions, inUserNamespace } from "./common-options.ts";
+import { commonOptions } from "./common-options.ts";
+import { probeOverlay } from "./features.ts";
 
 /**
  * Tries an overlay of directories in `root`, which is made if it is missing. It is mounted nowhere, so nobody sees it.
@@ -65,7 +67,7 @@ function mustMount(root: string, directory: string): void {
   try {
     context = fsopen("overlay", FSOPEN_CLOEXEC);
     for (const name of ["lower", "upper", "work"]) fsconfig(context, { key: `${name}dir`, value: path(name) });
-    for (const option of commonOptions()) {
+    for (const option of commonOptions(probeOverlay())) {
       const [key = "", value] = option.split("=");
       fsconfig(context, value === undefined ? { key } : { key, value });
     }

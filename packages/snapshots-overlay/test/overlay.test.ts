@@ -1,36 +1,17 @@
 import { execFileSync } from "node:child_process";
-import {
-  chmodSync,
-  chownSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { checkOverlaySupport, openOverlaySnapshotter } from "@varve/snapshots-overlay";
 import * as sys from "@varve/syscalls";
 import { expect, test } from "vitest";
+import { found } from "./found-options.ts";
+import { tempRoot } from "./temp-root.ts";
 
 const root = process.geteuid?.() === 0;
-const index = existsSync("/sys/module/overlay/parameters/index") ? ["index=off"] : [];
-
-function tempRoot(): { readonly path: string } & Disposable {
-  const path = realpathSync(mkdtempSync(join(tmpdir(), "varve-overlay-")));
-  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
-}
 
 /** One overlay mount with these options and the common ones. */
 function overlay(...options: string[]): unknown {
-  return [{ type: "overlay", source: "overlay", options: [...options, ...index] }];
+  return [{ type: "overlay", source: "overlay", options: [...options, ...found] }];
 }
 
 function modeOf(path: string): number {
@@ -83,16 +64,6 @@ test("mounts are those of the containerd snapshotter", async () => {
   );
 });
 
-// U-OVL.6
-test("mount options that are given take the place of those found out", async () => {
-  using base = tempRoot();
-  await using snapshotter = await openOverlaySnapshotter({ root: base.path, mountOptions: ["metacopy=on"] });
-  await snapshotter.prepare("a", undefined);
-  await snapshotter.commit("A", "a");
-  const [mount] = await snapshotter.prepare("b", "A");
-  expect(mount?.options.slice(3)).toEqual(["metacopy=on"]);
-});
-
 // U-OVL.7
 test("a commit leaves the directory where it is", async () => {
   using base = tempRoot();
@@ -132,29 +103,6 @@ test.skipIf(!root)("the kernel reads the escaped options as they were meant (nee
   }
 });
 
-// U-OVL.4
-test.skipIf(!root)("the root of a child has all that the root of its parent has (needs root)", async () => {
-  using base = tempRoot();
-  await using snapshotter = await openOverlaySnapshotter({ root: base.path });
-  await snapshotter.prepare("a", undefined);
-  const from = join(base.path, "1/fs");
-  chownSync(from, 7, 8);
-  chmodSync(from, 0o2750);
-  const value = Buffer.from([0, 255, 10]);
-  sys.lsetxattr(from, "trusted.of-the-layer", value, 0);
-  // This one is about the directory that has it, so a copy of it would be a lie.
-  sys.lsetxattr(from, "trusted.overlay.opaque", Buffer.from("y"), 0);
-  const mtime = { seconds: 1_234_567_890, nanoseconds: 123_456_789 };
-  sys.utimensat(sys.AT_FDCWD, from, { mtime }, 0);
-  await snapshotter.commit("A", "a");
-  await snapshotter.prepare("b", "A");
-  const to = join(base.path, "2/fs");
-  const stat = sys.statx(sys.AT_FDCWD, to, 0);
-  expect([stat.uid, stat.gid, stat.mode & 0o7777, stat.mtime]).toEqual([7, 8, 0o2750, mtime]);
-  expect(sys.lgetxattr(to, "trusted.of-the-layer")).toEqual(value);
-  expect(sys.tryLgetxattr(to, "trusted.overlay.opaque")).toBe(-sys.ENODATA);
-});
-
 // D3: what fills the directory knows whether the layer has an entry for its root, the snapshotter does not
 test.skipIf(!root)("a late parent leaves the root of a snapshot as it is (needs root)", async () => {
   using base = tempRoot();
@@ -166,35 +114,6 @@ test.skipIf(!root)("a late parent leaves the root of a snapshot as it is (needs 
   const before = sys.statx(sys.AT_FDCWD, join(base.path, "2/fs"), 0);
   await snapshotter.rebase("b", "A");
   expect(sys.statx(sys.AT_FDCWD, join(base.path, "2/fs"), 0)).toEqual(before);
-});
-
-// F12
-test("a link in the place of a parent's directory is not followed", async () => {
-  using base = tempRoot();
-  const path = join(base.path, "root");
-  const canary = join(base.path, "canary");
-  mkdirSync(canary);
-  writeFileSync(join(canary, "file"), "");
-  await using snapshotter = await openOverlaySnapshotter({ root: path });
-  await snapshotter.prepare("a", undefined);
-  await snapshotter.commit("A", "a");
-  renameSync(join(path, "1/fs"), join(path, "1/moved"));
-  symlinkSync(canary, join(path, "1/fs"));
-  await expect(snapshotter.prepare("b", "A")).rejects.toMatchObject({ code: expect.stringMatching(/ELOOP|ENOTDIR/) });
-  await expect(snapshotter.stat("b")).rejects.toMatchObject({ code: "ERR_NOT_FOUND" });
-  await snapshotter.remove("A");
-  expect(existsSync(join(canary, "file"))).toBe(true);
-  expect(existsSync(join(path, "1"))).toBe(false);
-});
-
-test("a directory that is gone is an error of the system, and the snapshot can be removed", async () => {
-  using base = tempRoot();
-  await using snapshotter = await openOverlaySnapshotter({ root: base.path });
-  await snapshotter.prepare("a", undefined);
-  rmSync(join(base.path, "1"), { recursive: true });
-  await expect(snapshotter.usage("a")).rejects.toMatchObject({ code: "ENOENT" });
-  await expect(snapshotter.commit("A", "a")).rejects.toMatchObject({ code: "ENOENT" });
-  await snapshotter.remove("a");
 });
 
 test.skipIf(!root)("where overlays work a check of it leaves nothing behind (needs root)", async () => {

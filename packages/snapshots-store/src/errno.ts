@@ -1,5 +1,3 @@
-import { constants } from "node:os";
-
 /** Whether an error is the operating system's `code`. */
 export function isErrno(error: unknown, ...codes: readonly string[]): boolean {
   return codes.includes(errnoOf(error) ?? "");
@@ -9,13 +7,6 @@ export function isErrno(error: unknown, ...codes: readonly string[]): boolean {
 export function errnoOf(error: unknown): string | undefined {
   if (!(error instanceof Error && "code" in error && typeof error.code === "string")) return undefined;
   return error.code.startsWith("ERR_") ? undefined : error.code;
-}
-
-/** An error with the properties that Node gives to those of the operating system. */
-export function systemError(code: string, message: string, cause: unknown): Error {
-  const number = Object.entries(constants.errno).find(([name]) => name === code)?.[1];
-  const errno = number === undefined ? {} : { errno: -number };
-  return Object.assign(new Error(message, { cause }), { code, ...errno });
 }
 
 /** Says what a failed system call was for; keeps its properties. Other errors pass as they are. */

@@ -2,8 +2,16 @@ export { DirectorySnapshotter } from "./directory-snapshotter.ts";
 export type { DirectoryBackend, Mounts } from "./directory-snapshotter.ts";
 export { Flusher } from "./flusher.ts";
 export { measureTree } from "./measure-tree.ts";
-export type { StoredSnapshot } from "./record.ts";
+export { openSnapshotStore } from "./open-store.ts";
+export type { SnapshotStoreOptions } from "./open-store.ts";
 export { withScratchDirectory } from "./scratch.ts";
-export type { NewSnapshot, Sealing, SnapshotStore } from "./snapshot-store.ts";
-export { openSnapshotStore } from "./store.ts";
-export type { SnapshotStoreOptions } from "./store.ts";
+export type {
+  LabelUpdate,
+  NewSnapshot,
+  RecordedSnapshot,
+  SealedContents,
+  Sealing,
+  SnapshotIdentity,
+  SnapshotStore,
+  StoredSnapshot,
+} from "./snapshot-store.ts";

@@ -1,30 +1,31 @@
 import { CodedError } from "@varve/errors";
-import type { LabelChanges, SnapshotInfo, SnapshotKind, Usage } from "@varve/snapshots";
+import type { LabelChanges, SnapshotKind } from "@varve/snapshots";
 import type { Database, Row } from "./database.ts";
+import type { RecordedSnapshot, SealedContents, SnapshotIdentity, StoredSnapshot } from "./snapshot-store.ts";
 
 // All functions here are to be called inside a section of the database.
 
-/** A snapshot with what a backend needs to find its directories. */
-export interface StoredSnapshot {
-  /** Names its directory. Never changes, not even by a commit, and is never given twice. */
-  readonly id: number;
-  readonly kind: SnapshotKind;
-  readonly name: string;
-  /** Nearest first. */
-  readonly parentIds: readonly number[];
-  /** Of a committed snapshot, as its commit measured it. */
-  readonly usage?: Usage | undefined;
-}
-
-const columns = "s.id, s.name, s.kind, s.parent, s.created, s.updated, s.bytes, s.inodes, p.name AS parentName";
+const columns = `s.id, s.name, s.kind, s.parent, s.directory, s.created, s.updated, s.bytes, s.inodes, s.fingerprint,
+  p.name AS parentName`;
 const from = "FROM snapshots s LEFT JOIN snapshots p ON p.id = s.parent";
-const walkBatch = 256;
+/** How many snapshots are read at a time. */
+export const walkBatch = 256;
+
+/** What the database looks for among all snapshots: at least those that are wanted. */
+export interface Narrowing {
+  readonly condition: string;
+  readonly values: readonly string[];
+}
 
 /** @throws ERR_NOT_FOUND */
 export function rowOf(database: Database, name: string): Row {
   const row = database.first(`SELECT ${columns} ${from} WHERE s.name = ?`, name);
-  if (row === undefined) throw new CodedError("ERR_NOT_FOUND", `snapshot ${name}: not found`);
+  if (row === undefined) throw notFound(name);
   return row;
+}
+
+export function notFound(name: string): CodedError {
+  return new CodedError("ERR_NOT_FOUND", `snapshot ${name}: not found`);
 }
 
 /** @throws ERR_ALREADY_EXISTS */
@@ -52,10 +53,9 @@ export function activeRow(database: Database, key: string): Row {
 export function storedSnapshot(database: Database, row: Row): StoredSnapshot {
   const { bytes, inodes } = row;
   return {
-    id: Number(row["id"]),
-    kind: kindOf(row),
-    name: String(row["name"]),
+    ...identityOf(row),
     parentIds: row["parent"] === null ? [] : chainOf(database, Number(row["parent"])),
+    labels: labelsOf(database, Number(row["id"])),
     usage: bytes === null || inodes === null ? undefined : { bytes: Number(bytes), inodes: Number(inodes) },
   };
 }
@@ -69,35 +69,37 @@ export function chainOf(database: Database, id: number): readonly number[] {
   return database.all(chain, id).map((row) => Number(row["id"]));
 }
 
-export function infoOf(database: Database, row: Row): SnapshotInfo {
-  const labels = database.all("SELECT name, value FROM labels WHERE snapshot = ? ORDER BY name", row["id"] ?? null);
+export function infoOf(database: Database, row: Row): RecordedSnapshot {
+  const { fingerprint } = row;
   return {
-    kind: kindOf(row),
-    name: String(row["name"]),
+    ...identityOf(row),
     parent: row["parentName"] === null ? undefined : String(row["parentName"]),
-    labels: Object.fromEntries(labels.map((label) => [String(label["name"]), String(label["value"])])),
+    labels: labelsOf(database, Number(row["id"])),
     createdAt: new Date(Number(row["created"])),
     updatedAt: new Date(Number(row["updated"])),
+    fingerprint: fingerprint instanceof Uint8Array ? fingerprint : undefined,
   };
 }
 
 /** The next snapshots after the one with the id `after`; empty at the end. */
-export function infosAfter(database: Database, after: number): readonly { id: number; info: SnapshotInfo }[] {
-  const rows = database.all(`SELECT ${columns} ${from} WHERE s.id > ? ORDER BY s.id LIMIT ${walkBatch}`, after);
-  return rows.map((row) => ({ id: Number(row["id"]), info: infoOf(database, row) }));
+export function infosAfter(database: Database, after: number, within: Narrowing): readonly RecordedSnapshot[] {
+  const where = `s.id > ? AND ${within.condition}`;
+  const sql = `SELECT ${columns} ${from} WHERE ${where} ORDER BY s.id LIMIT ${walkBatch}`;
+  return database.all(sql, after, ...within.values).map((row) => infoOf(database, row));
 }
 
 /** Adds a snapshot and returns its id. */
 export function insertSnapshot(
   database: Database,
-  snapshot: { readonly name: string; readonly kind: SnapshotKind; readonly parent: number | undefined },
+  snapshot: Omit<SnapshotIdentity, "id"> & { readonly parent: number | undefined },
 ): number {
   const now = Date.now();
   const row = database.first(
-    "INSERT INTO snapshots (name, kind, parent, created, updated) VALUES (?, ?, ?, ?, ?) RETURNING id",
+    "INSERT INTO snapshots (name, kind, parent, directory, created, updated) VALUES (?, ?, ?, ?, ?, ?) RETURNING id",
     snapshot.name,
     snapshot.kind,
     snapshot.parent ?? null,
+    snapshot.hasDirectory ? 1 : 0,
     now,
     now,
   );
@@ -105,18 +107,29 @@ export function insertSnapshot(
 }
 
 /** Turns an active row into a committed one, which starts with no labels. */
-export function commitRow(database: Database, id: number, name: string, usage: Usage): void {
+export function commitRow(database: Database, id: number, name: string, contents: SealedContents): void {
   const now = Date.now();
-  database.all("DELETE FROM labels WHERE snapshot = ?", id);
+  removeLabels(database, id);
   database.all(
-    "UPDATE snapshots SET name = ?, kind = 'committed', created = ?, updated = ?, bytes = ?, inodes = ? WHERE id = ?",
+    `UPDATE snapshots SET name = ?, kind = 'committed', created = ?, updated = max(updated + 1, ?),
+      bytes = ?, inodes = ?, fingerprint = ? WHERE id = ?`,
     name,
     now,
     now,
-    usage.bytes,
-    usage.inodes,
+    contents.bytes,
+    contents.inodes,
+    contents.fingerprint ?? null,
     id,
   );
+}
+
+export function removeLabels(database: Database, id: number): void {
+  database.all("DELETE FROM labels WHERE snapshot = ?", id);
+}
+
+export function labelsOf(database: Database, id: number): Readonly<Record<string, string>> {
+  const rows = database.all("SELECT name, value FROM labels WHERE snapshot = ? ORDER BY name", id);
+  return Object.fromEntries(rows.map((row) => [String(row["name"]), String(row["value"])]));
 }
 
 /** Sets and removes labels without a word about the time. */
@@ -127,9 +140,9 @@ export function putLabels(database: Database, id: number, labels: LabelChanges):
   }
 }
 
-/** The time of the last change never goes back, whatever the clock does. */
+/** The time of the last change grows with each, whatever the clock does. */
 export function touch(database: Database, id: number): void {
-  database.all("UPDATE snapshots SET updated = max(updated, ?) WHERE id = ?", Date.now(), id);
+  database.all("UPDATE snapshots SET updated = max(updated + 1, ?) WHERE id = ?", Date.now(), id);
 }
 
 /** @throws ERR_FAILED_PRECONDITION other snapshots stand on it */
@@ -143,6 +156,30 @@ export function deleteRow(database: Database, row: Row): void {
     );
   }
   database.all("DELETE FROM snapshots WHERE id = ?", id);
+}
+
+/** @throws ERR_DATA_LOSS */
+export function directoriesOf(database: Database): readonly SnapshotIdentity[] {
+  return database.all("SELECT id, name, kind, directory FROM snapshots").map((row) => identityOf(row));
+}
+
+/** Removes an active snapshot or a view. */
+export function deleteOf(database: Database, id: number): void {
+  database.all("DELETE FROM snapshots WHERE id = ? AND kind <> 'committed'", id);
+}
+
+/** The greatest id ever given. */
+export function lastId(database: Database): number {
+  return Number(database.first("SELECT seq FROM sqlite_sequence WHERE name = 'snapshots'")?.["seq"] ?? 0);
+}
+
+function identityOf(row: Row): SnapshotIdentity {
+  return {
+    id: Number(row["id"]),
+    kind: kindOf(row),
+    name: String(row["name"]),
+    hasDirectory: row["directory"] === 1,
+  };
 }
 
 function kindOf(row: Row): SnapshotKind {

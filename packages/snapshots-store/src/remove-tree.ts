@@ -1,55 +1,79 @@
-import { chmod, lstat, readFile, readdir, rename, rmdir, unlink } from "node:fs/promises";
+import { closeSync, constants, fchmodSync, fstatSync, openSync } from "node:fs";
+import { chmod, readdir, rename, rmdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { CodedError } from "@varve/errors";
 import { isErrno } from "./errno.ts";
+import { mountIdOf } from "./mount-id.ts";
 import { trashName } from "./staging.ts";
 
+const directoryFlags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const batchSize = 16;
 
 /**
- * Removes `path`, a directory whose parent nobody else can write to. A path that is gone is no error.
+ * Removes `name` in `root`, and all below. What is gone is no error.
  *
- * A directory found on the way is first renamed to a place beside `path`. So no path grows with the depth of the tree,
- * and whoever still works inside the tree (a container with its root there) cannot swap a directory for a link that leads
- * out of it. What a killed process leaves has names that start with `rm-`.
+ * A directory found on the way is first renamed to a place in `root`, which fails for one that something is mounted on. So no
+ * path grows with the depth of the tree. What is in a directory is removed through an open descriptor of it: whoever works in
+ * the tree (a container with its root there) cannot swap it for a link that leads elsewhere, nor mount anything over it.
+ * What a killed process leaves has names that start with `rm-`.
  *
+ * @param mount what `root` is on, as `mountOf` says
  * @throws ERR_UNAVAILABLE something is mounted below
  */
-export async function removeTree(path: string): Promise<void> {
-  await mustHoldNoMount(path);
-  const pending = [path];
+export async function removeTree(root: string, name: string, mount: string): Promise<void> {
+  const pending = [name];
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    await removeDirectory(next, join(path, ".."), pending);
+    const directory = await openOrUnlink(join(root, next));
+    if (directory === undefined) continue;
+    try {
+      if (mountIdOf(directory) !== mount) throw mounted(join(root, next));
+      await empty(directory, root, pending);
+    } finally {
+      closeSync(directory);
+    }
+    await busyIsMounted(orGone(rmdir(join(root, next))), join(root, next));
   }
 }
 
-async function removeDirectory(path: string, aside: string, pending: string[]): Promise<void> {
-  const stat = await orGone(lstat(path));
-  if (stat === undefined) return;
-  if (!stat.isDirectory()) {
-    await orGone(unlink(path));
-    return;
+/** A descriptor of a directory; what is something else goes at once. */
+async function openOrUnlink(path: string): Promise<number | undefined> {
+  try {
+    return openSync(path, directoryFlags);
+  } catch (error) {
+    if (isErrno(error, "ENOTDIR", "ELOOP")) await orGone(unlink(path));
+    else if (isErrno(error, "EACCES")) {
+      // Only without root does it matter; nobody else can put a link in the place of this name.
+      await chmod(path, 0o700);
+      return openSync(path, directoryFlags);
+    } else if (!isErrno(error, "ENOENT")) throw error;
+    return undefined;
   }
-  // Only without root does it matter; nobody else can put a link in the place of this name.
-  if ((stat.mode & 0o700) !== 0o700) await orGone(chmod(path, 0o700));
-  const names = (await orGone(readdir(path, { encoding: "buffer" }))) ?? [];
+}
+
+async function empty(directory: number, root: string, pending: string[]): Promise<void> {
+  const { mode } = fstatSync(directory);
+  if ((mode & 0o700) !== 0o700) fchmodSync(directory, 0o700);
+  const path = `/proc/self/fd/${directory}`;
+  const names = await readdir(path, { encoding: "buffer" });
   for (let start = 0; start < names.length; start += batchSize) {
     const batch = names.slice(start, start + batchSize);
-    await Promise.all(batch.map((name) => removeEntry(path, name, aside, pending)));
+    // All have to be done with the descriptor before it is closed.
+    const results = await Promise.allSettled(batch.map((name) => removeEntry(path, name, root, pending)));
+    for (const result of results) if (result.status === "rejected") throw result.reason;
   }
-  await orGone(rmdir(path));
 }
 
-async function removeEntry(directory: string, name: Buffer, aside: string, pending: string[]): Promise<void> {
+async function removeEntry(directory: string, name: Buffer, root: string, pending: string[]): Promise<void> {
   const path = Buffer.concat([Buffer.from(`${directory}/`), name]);
   try {
     await unlink(path);
   } catch (error) {
     if (isErrno(error, "ENOENT")) return;
+    if (isErrno(error, "EBUSY")) throw mounted(root, error);
     // What unlink says of a directory: EISDIR on Linux, EPERM by POSIX.
     if (!isErrno(error, "EISDIR", "EPERM")) throw error;
-    const moved = join(aside, trashName());
-    if ((await orGone(moveDirectory(path, moved))) === true) pending.push(moved);
+    const trash = trashName();
+    if (await busyIsMounted(orGone(moveDirectory(path, join(root, trash))), root)) pending.push(trash);
   }
 }
 
@@ -65,18 +89,17 @@ async function moveDirectory(path: Buffer, to: string): Promise<true> {
   return true;
 }
 
-/** Takes a mount in the tree for a reason to stop: what is in it belongs to somebody else. */
-async function mustHoldNoMount(path: string): Promise<void> {
-  const table = await readFile("/proc/self/mountinfo", "latin1").catch(() => "");
-  const prefix = `${Buffer.from(path).toString("latin1")}/`;
-  for (const line of table.split("\n")) {
-    // Field 5 of proc_pid_mountinfo(5), with blanks and the like as three octal digits.
-    const point = (line.split(" ", 5)[4] ?? "").replaceAll(/\\([0-7]{3})/g, (_, octal: string) =>
-      String.fromCharCode(Number.parseInt(octal, 8)),
-    );
-    if (!point.startsWith(prefix)) continue;
-    throw new CodedError("ERR_UNAVAILABLE", `directory ${path}: cannot be removed: something is mounted in it`);
+async function busyIsMounted<T>(call: Promise<T>, path: string): Promise<T> {
+  try {
+    return await call;
+  } catch (error) {
+    throw isErrno(error, "EBUSY") ? mounted(path, error) : error;
   }
+}
+
+function mounted(path: string, cause?: unknown): CodedError {
+  const message = `directory ${path}: cannot be removed: something is mounted in it`;
+  return new CodedError("ERR_UNAVAILABLE", message, cause === undefined ? {} : { cause });
 }
 
 async function orGone<T>(call: Promise<T>): Promise<T | undefined> {

@@ -1,8 +1,5 @@
-/** The version of the format that this program writes. */
-export const schemaVersion = 1;
-
 // Ids are never given twice, or what a killed process left under an old id could pass for a new snapshot.
-export const schema: string = `
+const version1 = `
 CREATE TABLE snapshots (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   name TEXT NOT NULL UNIQUE,
@@ -20,8 +17,14 @@ CREATE TABLE labels (
   value TEXT NOT NULL,
   PRIMARY KEY (snapshot, name)
 ) STRICT, WITHOUT ROWID;
-PRAGMA user_version = ${schemaVersion};
 `;
 
-/** Changes nothing, but fails on a connection that cannot write: on such a one BEGIN IMMEDIATE takes no lock and says nothing. */
-export const writeProbe = "DELETE FROM snapshots WHERE 0";
+// Of what version 1 has recorded, views of something have no directory, and what was committed has no fingerprint.
+const version2 = `
+ALTER TABLE snapshots ADD COLUMN directory INTEGER NOT NULL DEFAULT 1;
+UPDATE snapshots SET directory = 0 WHERE kind = 'view' AND parent IS NOT NULL;
+ALTER TABLE snapshots ADD COLUMN fingerprint BLOB;
+`;
+
+/** Each brings the format from its index to the next version. */
+export const migrations: readonly string[] = [version1, version2];

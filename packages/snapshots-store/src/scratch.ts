@@ -1,5 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { mountOf } from "./mount-id.ts";
 import { removeTree } from "./remove-tree.ts";
 import { stagingName } from "./staging.ts";
 
@@ -8,11 +9,12 @@ import { stagingName } from "./staging.ts";
  * lives, and any takes it afterwards.
  */
 export async function withScratchDirectory<T>(root: string, body: (directory: string) => Promise<T>): Promise<T> {
-  const directory = join(root, stagingName());
+  const name = stagingName();
+  const directory = join(root, name);
   mkdirSync(directory, { mode: 0o700 });
   try {
     return await body(directory);
   } finally {
-    await removeTree(directory);
+    await removeTree(root, name, mountOf(root));
   }
 }

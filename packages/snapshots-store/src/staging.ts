@@ -11,13 +11,17 @@ export const trashPrefix = "rm-";
 
 /** A name for a directory that this process is about to make. */
 export function stagingName(): string {
-  const { boot, namespace } = here();
-  return `${stagingPrefix}${boot}-${namespace}-${process.pid}-${startTime("self") ?? "0"}-${randomName()}`;
+  return `${stagingPrefix}${here().owner}-${randomName()}`;
 }
 
-/** A name for a directory on its way out. */
-export function trashName(): string {
-  return trashPrefix + randomName();
+/** A name for a directory on its way out, which tells what its name was in the root, if it was one of a snapshot. */
+export function trashName(original = ""): string {
+  return /^[0-9]+$/.test(original) ? `${trashPrefix}${original}-${randomName()}` : trashPrefix + randomName();
+}
+
+/** The name under which mounts may know a directory; its own if that was never another. */
+export function originalName(name: string): string {
+  return /^rm-([0-9]+)-/.exec(name)?.[1] ?? name;
 }
 
 /**
@@ -36,9 +40,21 @@ export function isAbandoned(name: string): boolean {
   return startTime(pid ?? "") !== start;
 }
 
-function here(): { readonly boot: string; readonly namespace: string } {
+interface Here {
+  readonly boot: string;
+  readonly namespace: string;
+  readonly owner: string;
+}
+
+let known: Here | undefined;
+
+/** Does not change while this process lives. */
+function here(): Here {
+  if (known !== undefined) return known;
   const boot = readFileSync("/proc/sys/kernel/random/boot_id", "latin1").slice(0, 8);
-  return { boot, namespace: readlinkSync("/proc/self/ns/pid").replaceAll(/[^0-9]/g, "") };
+  const namespace = readlinkSync("/proc/self/ns/pid").replaceAll(/[^0-9]/g, "");
+  known = { boot, namespace, owner: `${boot}-${namespace}-${process.pid}-${startTime("self") ?? "0"}` };
+  return known;
 }
 
 /** In ticks since the boot, field 22 of proc_pid_stat(5). The name in field 2 may hold anything, so count from its end. */

@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { hasCode } from "@varve/errors";
 import { openSnapshotStore } from "@varve/snapshots-store";
 import type { SnapshotStore } from "@varve/snapshots-store";
 
@@ -22,10 +23,34 @@ async function compete(store: SnapshotStore): Promise<string[]> {
       await store.create({ kind: "active", key: `key-${index}`, build });
       won.push(`key-${index}`);
     } catch (error) {
-      if (!(error instanceof Error && "code" in error && error.code === "ERR_ALREADY_EXISTS")) throw error;
+      if (!hasCode(error, "ERR_ALREADY_EXISTS")) throw error;
     }
   }
   return won;
+}
+
+/** Creates and commits under keys and names that others want too, and tells which commits it has made. */
+async function contest(store: SnapshotStore): Promise<string[]> {
+  const won: string[] = [];
+  for (let index = 0; index < 60; index += 1) {
+    const [key, name] = [`key-${index % 20}`, `name-${index % 20}`];
+    try {
+      await store.create({ kind: "active", key, build });
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+    }
+    try {
+      await store.commit({ key, name, seal });
+      won.push(name);
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+    }
+  }
+  return won;
+}
+
+function isRefusal(error: unknown): boolean {
+  return hasCode(error, "ERR_ALREADY_EXISTS") || hasCode(error, "ERR_NOT_FOUND");
 }
 
 /** Creates, commits and removes until it is killed. */
@@ -52,8 +77,9 @@ async function buildSlowly(store: SnapshotStore): Promise<string[]> {
 }
 
 const store = await openSnapshotStore({ root });
-const tasks = { compete, churn, buildSlowly };
-if (task !== "compete" && task !== "churn" && task !== "buildSlowly") throw new Error(`unknown task ${task}`);
-process.send?.(await tasks[task](store));
+const tasks = { compete, contest, churn, buildSlowly };
+const known = Object.entries(tasks).find(([name]) => name === task);
+if (known === undefined) throw new Error(`unknown task ${task}`);
+process.send?.(await known[1](store));
 await store.close();
 process.disconnect();

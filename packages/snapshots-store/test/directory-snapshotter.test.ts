@@ -14,6 +14,7 @@ function backend(store: SnapshotStore, flush: () => Promise<void>): DirectoryBac
   return {
     builder: () => makeFiles,
     mounts: ({ id }) => [{ type: "bind", source: store.directory(id), options: ["rw"] }],
+    labels: () => ({}),
     flush,
   };
 }
@@ -31,7 +32,8 @@ test("a commit is recorded after the flush, and not at all when that fails", asy
   await snapshotter.prepare("key", undefined);
   await expect(snapshotter.commit("name", "key")).rejects.toMatchObject({ code: "EIO" });
   expect((await snapshotter.stat("key")).kind).toBe("active");
-  await snapshotter.commit("name", "key");
+  await snapshotter.prepare("other", undefined);
+  await snapshotter.commit("name", "other");
   expect(seen).toEqual(["active", "active"]);
 });
 
@@ -52,6 +54,18 @@ test("a flush that fails says of which snapshot, where and why", async () => {
     `Error: snapshot key: cannot be written to the disk: directory ${root.path}: EIO: i/o error, syncfs`,
   );
   expect(error instanceof Error && error.cause instanceof Error && error.cause.cause).toBe(cause);
+});
+
+function noMounts(): never {
+  throw new Error("no way to say");
+}
+
+test("a snapshot whose mounts cannot be told is not there", async () => {
+  using root = tempRoot();
+  await using store = await openSnapshotStore({ root: root.path });
+  const snapshotter = new DirectorySnapshotter(store, { ...backend(store, async () => undefined), mounts: noMounts });
+  await expect(snapshotter.prepare("key", undefined)).rejects.toThrow("no way to say");
+  await expect(snapshotter.stat("key")).rejects.toMatchObject({ code: "ERR_NOT_FOUND" });
 });
 
 test("the usage of a snapshot that is removed meanwhile is not found", async () => {

@@ -28,6 +28,25 @@ test("of several processes that create the same keys each key has one winner", a
   expect(readdirSync(root.path).filter((name) => !name.startsWith("metadata.db")).length).toBe(40);
 });
 
+test("of several processes that commit to the same names each name has one winner, and is whole", async () => {
+  using root = tempRoot();
+  const won: string[] = [];
+  const children = [1, 2].map(() => start(root.path, "contest"));
+  for (const child of children) child.on("message", (names: string[]) => won.push(...names));
+  await Promise.all(children.map((child) => once(child, "close")));
+  expect(won.length).toBe(20);
+  expect(new Set(won).size).toBe(20);
+  await using store = await openSnapshotStore({ root: root.path });
+  const ids: string[] = [];
+  for await (const { id, kind, name } of store.walk()) {
+    expect(kind).toBe(name.startsWith("name-") ? "committed" : "active");
+    expect(readdirSync(join(store.directory(id), "fs")).length).toBe(20);
+    ids.push(String(id));
+  }
+  const left = readdirSync(root.path).filter((name) => !name.startsWith("metadata.db"));
+  expect(left.toSorted()).toEqual(ids.toSorted());
+});
+
 test("a cleanup leaves what another process is building", async () => {
   using root = tempRoot();
   const child = start(root.path, "buildSlowly");
@@ -57,7 +76,7 @@ test("what a process was building when it was killed goes at the next cleanup", 
 test("a process killed at any moment leaves whole snapshots and nothing that no snapshot owns", async () => {
   using root = tempRoot();
   const acknowledged = new Set<string>();
-  for (let round = 0; round < 12; round += 1) {
+  for (let round = 0; round < 8; round += 1) {
     const child = start(root.path, "churn");
     const told: string[] = [];
     child.on("message", (name: string) => told.push(name));

@@ -9,7 +9,7 @@ import { tempRoot } from "./temp-root.ts";
 const usage = { bytes: 4096, inodes: 2 };
 
 async function commit(store: SnapshotStore, name: string, parent?: string): Promise<number> {
-  await store.create({ kind: "active", key: `${name}-key`, parent, build: async () => undefined });
+  await store.create({ kind: "active", key: `${name}-key`, parent, build: buildEmpty });
   return (await store.commit({ name, key: `${name}-key`, seal: async () => usage })).id;
 }
 
@@ -20,6 +20,13 @@ async function buildEmpty(directory: string): Promise<void> {
 async function buildHalf(directory: string): Promise<void> {
   writeFileSync(join(directory, "half"), "");
   throw new Error("no more");
+}
+
+/** A build that the system refuses. */
+function failing(code: string): () => Promise<void> {
+  return async () => {
+    throw Object.assign(new Error(`${code}: refused`), { code });
+  };
 }
 
 /** What stands in a root apart from the database. */
@@ -41,7 +48,7 @@ test("ids only grow, outlive the commit, and are never given twice", async () =>
   const ids: number[] = [];
   for (let round = 0; round < 3; round += 1) {
     await using store = await openSnapshotStore({ root: root.path });
-    const { id } = await store.create({ kind: "active", key: "key", build: async () => undefined });
+    const { id } = await store.create({ kind: "active", key: "key", build: buildEmpty });
     const committed = await store.commit({ name: "name", key: "key", seal: async () => usage });
     expect(committed.id).toBe(id);
     ids.push(id);
@@ -133,6 +140,21 @@ test("a build that fails because its parent was removed says so", async () => {
     code: "ERR_NOT_FOUND",
     message: "snapshot base: not found",
   });
+});
+
+test("what was built on a parent that was removed and made anew is not put on the new one", async () => {
+  using root = tempRoot();
+  await using store = await openSnapshotStore({ root: root.path });
+  await commit(store, "base");
+  const build = async (): Promise<void> => {
+    await store.remove("base");
+    await commit(store, "base");
+  };
+  await expect(store.create({ kind: "active", key: "key", parent: "base", build })).rejects.toMatchObject({
+    code: "ERR_NOT_FOUND",
+    message: "snapshot base: not found",
+  });
+  await expect(store.stat("key")).rejects.toMatchObject({ code: "ERR_NOT_FOUND" });
 });
 
 test("a key that is taken while the directory is built costs the directory only", async () => {
@@ -238,7 +260,7 @@ test("opening and cleaning up take what belongs to no snapshot and nothing else"
   litter();
   await using store = await openSnapshotStore({ root: root.path });
   expect(directories(root.path)).toEqual([]);
-  const { id } = await store.create({ kind: "active", key: "key", build: async () => undefined });
+  const { id } = await store.create({ kind: "active", key: "key", build: buildEmpty });
   mkdirSync(join(root.path, "probe-of-somebody"));
   litter();
   await store.cleanup();
@@ -252,4 +274,28 @@ test("a directory left under the next id does not become part of the new snapsho
   const { id } = await store.create({ kind: "active", key: "key", build: buildEmpty });
   expect(id).toBe(1);
   expect(readdirSync(join(store.directory(1), "fs"))).toEqual([]);
+});
+
+// F12
+test.each(["ELOOP", "ENOTDIR"])("a build that meets %s says that somebody was at the parent", async (code) => {
+  using root = tempRoot();
+  await using store = await openSnapshotStore({ root: root.path });
+  await commit(store, "base");
+  await expect(
+    store.create({ kind: "active", key: "key", parent: "base", build: failing(code) }),
+  ).rejects.toMatchObject({
+    code: "ERR_DATA_LOSS",
+    message: "snapshot key: cannot be made: somebody replaced the directory of snapshot base meanwhile",
+  });
+  expect(directories(root.path)).toEqual(["1"]);
+});
+
+// F05, F08
+test("what the system says while a snapshot is built names the snapshot", async () => {
+  using root = tempRoot();
+  await using store = await openSnapshotStore({ root: root.path });
+  await expect(store.create({ kind: "active", key: "key", build: failing("EROFS") })).rejects.toMatchObject({
+    code: "EROFS",
+    message: expect.stringMatching(/^snapshot key: cannot be made: EROFS: refused '.*'$/),
+  });
 });

@@ -1,4 +1,4 @@
-import { canCleanup, canRebase } from "@varve/snapshots";
+import { canCheck, canCleanup, canPrepareLayers, canRebase } from "@varve/snapshots";
 import type { Snapshotter } from "@varve/snapshots";
 import { describe, expect, test } from "vitest";
 
@@ -22,9 +22,13 @@ const plain: Snapshotter = {
   [Symbol.asyncDispose]: unused,
 };
 
+const methods = ["cleanup", "rebase", "check", "prepareLayer"] as const;
+
 describe.each([
   ["canCleanup", canCleanup, "cleanup"],
   ["canRebase", canRebase, "rebase"],
+  ["canCheck", canCheck, "check"],
+  ["canPrepareLayers", canPrepareLayers, "prepareLayer"],
 ] as const)("%s", (_, guard, method) => {
   test("is false without the method", () => {
     expect(guard(plain)).toBe(false);
@@ -40,8 +44,8 @@ describe.each([
     expect(guard({ ...plain, [method]: true })).toBe(false);
   });
 
-  test("is false for the method of the other capability", () => {
-    const other = method === "cleanup" ? "rebase" : "cleanup";
-    expect(guard({ ...plain, [other]: unused })).toBe(false);
+  test("is false for the methods of the other capabilities", () => {
+    const others = Object.fromEntries(methods.filter((name) => name !== method).map((name) => [name, unused]));
+    expect(guard({ ...plain, ...others })).toBe(false);
   });
 });

@@ -59,6 +59,10 @@ export const UTIME_NOW = 0x3f_ff_ff_ff;
 /** As `nanoseconds`: leave this time alone. */
 export const UTIME_OMIT = 0x3f_ff_ff_fe;
 
+/** For `lseek`: the next data, or the next hole, at or after the offset. */
+export const SEEK_DATA = 3;
+export const SEEK_HOLE = 4;
+
 export const XATTR_CREATE = 1;
 export const XATTR_REPLACE = 2;
 
@@ -102,6 +106,9 @@ export const MOUNT_ATTR_NOSYMFOLLOW = 0x20_0000;
 
 export const FSOPEN_CLOEXEC = 1;
 export const FSMOUNT_CLOEXEC = 1;
+export const FSPICK_CLOEXEC = 1;
+/** The descriptor itself is the root of the mount. */
+export const FSPICK_EMPTY_PATH = 8;
 /** A copy of the mount (with AT_RECURSIVE of the tree of mounts) that is not attached anywhere yet. */
 export const OPEN_TREE_CLONE = 1;
 export const OPEN_TREE_CLOEXEC: number = O_CLOEXEC;
@@ -134,6 +141,7 @@ export const EACCES: number = os.errno.EACCES;
 export const EBUSY: number = os.errno.EBUSY;
 export const EEXIST: number = os.errno.EEXIST;
 export const EXDEV: number = os.errno.EXDEV;
+export const ENXIO: number = os.errno.ENXIO;
 export const ENODEV: number = os.errno.ENODEV;
 export const ENOTDIR: number = os.errno.ENOTDIR;
 export const EISDIR: number = os.errno.EISDIR;
@@ -148,3 +156,6 @@ export const ELOOP: number = os.errno.ELOOP;
 export const ENODATA: number = os.errno.ENODATA;
 export const EOPNOTSUPP: number = os.errno.EOPNOTSUPP;
 export const EDQUOT: number = os.errno.EDQUOT;
+export const ENOTTY: number = os.errno.ENOTTY;
+export const ETXTBSY: number = os.errno.ETXTBSY;
+export const EROFS: number = os.errno.EROFS;

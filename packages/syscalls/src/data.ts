@@ -44,6 +44,17 @@ export function syncFileRange(fd: number, offset: number, length: number, flags:
   check(k.call(k.numbers.syncFileRange, fd, offset, length, flags), "sync_file_range");
 }
 
+/** As `lseek`, but a failure is the negative error number; SEEK_DATA with no more data is -ENXIO. */
+export function tryLseek(fd: number, offset: number, whence: number): number {
+  const k = kernel();
+  return k.call(k.numbers.lseek, fd, offset, whence);
+}
+
+/** Moves the position of an open file and returns it; `whence` is SEEK_DATA or SEEK_HOLE. The end of a file counts as a hole. */
+export function lseek(fd: number, offset: number, whence: number): number {
+  return check(tryLseek(fd, offset, whence), "lseek");
+}
+
 /** As `flock`, but a failure is the negative error number; with LOCK_NB a lock held elsewhere is -EAGAIN. */
 export function tryFlock(fd: number, operation: number): number {
   const k = kernel();

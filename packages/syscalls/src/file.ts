@@ -10,6 +10,7 @@ import {
   S_IFMT,
 } from "./constants.ts";
 import { BULK, FIELDS, FIRST_PATH, kernel, SECOND_PATH } from "./kernel.ts";
+import { openatWalk } from "./openat-walk.ts";
 import type { PathLike } from "./path-like.ts";
 import { tryStatx } from "./statx.ts";
 import { check, checkValue } from "./syscall-error.ts";
@@ -36,7 +37,8 @@ export function tryOpenat2(dirfd: number, path: PathLike, how: OpenHow): number 
   view.setUint32(FIELDS + 12, 0, true);
   view.setUint32(FIELDS + 16, how.resolve ?? 0, true);
   view.setUint32(FIELDS + 20, 0, true);
-  return k.call(k.numbers.openat2, dirfd, address, k.at(FIELDS), 24);
+  const result = k.call(k.numbers.openat2, dirfd, address, k.at(FIELDS), 24);
+  return result === -ENOSYS ? openatWalk(dirfd, path, how.flags, how.mode ?? 0, how.resolve ?? 0) : result;
 }
 
 /**

@@ -1,4 +1,8 @@
 export { makedev, major, minor } from "./device.ts";
+export { withFileSystemIds } from "./file-system-ids.ts";
+export { tryIoctl, ioctl } from "./ioctl.ts";
+export { openIsalInflate } from "./isal.ts";
+export type { InflateStep, IsalInflate } from "./isal.ts";
 export { isSupported } from "./kernel.ts";
 export type { PathLike } from "./path-like.ts";
 export { printablePath } from "./printable-path.ts";
@@ -30,6 +34,7 @@ export {
 export type { OpenHow } from "./file.ts";
 export { tryStatx, statx } from "./statx.ts";
 export type { Timespec, FileStat } from "./statx.ts";
+export { inUserNamespace } from "./user-namespace.ts";
 export { tryUtimensat, utimensat } from "./utimensat.ts";
 export type { TimeToSet, FileTimes } from "./utimensat.ts";
 export { getdents64 } from "./getdents.ts";
@@ -75,6 +80,10 @@ export {
   fsconfig,
   tryFsconfigCreate,
   fsconfigCreate,
+  tryFsconfigReconfigure,
+  fsconfigReconfigure,
+  tryFspick,
+  fspick,
   tryFsmount,
   fsmount,
   tryMoveMount,
@@ -93,6 +102,8 @@ export {
   syncfs,
   syncfsAsync,
   syncFileRange,
+  tryLseek,
+  lseek,
   tryFlock,
   flock,
   unshare,
@@ -135,6 +146,8 @@ export {
   S_IFIFO,
   UTIME_NOW,
   UTIME_OMIT,
+  SEEK_DATA,
+  SEEK_HOLE,
   XATTR_CREATE,
   XATTR_REPLACE,
   MS_RDONLY,
@@ -172,6 +185,8 @@ export {
   MOUNT_ATTR_NOSYMFOLLOW,
   FSOPEN_CLOEXEC,
   FSMOUNT_CLOEXEC,
+  FSPICK_CLOEXEC,
+  FSPICK_EMPTY_PATH,
   OPEN_TREE_CLONE,
   OPEN_TREE_CLOEXEC,
   MOVE_MOUNT_F_EMPTY_PATH,
@@ -197,6 +212,7 @@ export {
   EBUSY,
   EEXIST,
   EXDEV,
+  ENXIO,
   ENODEV,
   ENOTDIR,
   EISDIR,
@@ -211,4 +227,7 @@ export {
   ENODATA,
   EOPNOTSUPP,
   EDQUOT,
+  ENOTTY,
+  ETXTBSY,
+  EROFS,
 } from "./constants.ts";

@@ -1,12 +1,12 @@
-import { createRequire } from "node:module";
 import { CodedError } from "@varve/errors";
 import { EINTR, EINVAL, ENAMETOOLONG } from "./constants.ts";
+import { loadKoffi } from "./koffi.ts";
+import type { Koffi } from "./koffi.ts";
 import { syscallNumbers } from "./numbers.ts";
 import type { SyscallNumbers } from "./numbers.ts";
 import type { PathLike } from "./path-like.ts";
 import { printablePath } from "./printable-path.ts";
 
-type Koffi = typeof import("koffi");
 type Word = number | bigint;
 interface Syscall {
   (number: number, a: number, b: number, c: number, d: number, e: number, f: number): Word;
@@ -178,9 +178,7 @@ function open(): Kernel {
     throw new CodedError("ERR_NOT_IMPLEMENTED", `system calls: architecture ${process.arch} is not supported`);
   }
   try {
-    // At the first call and not at import, so that a program which never comes here needs no native code.
-    const koffi: Koffi = createRequire(import.meta.url)("koffi");
-    return new Kernel(koffi, numbers);
+    return new Kernel(loadKoffi(), numbers);
   } catch (cause) {
     throw new CodedError("ERR_NOT_IMPLEMENTED", "system calls: the package koffi cannot be loaded", { cause });
   }

@@ -34,6 +34,7 @@ const FSCONFIG_SET_FLAG = 0;
 const FSCONFIG_SET_STRING = 1;
 const FSCONFIG_SET_FD = 5;
 const FSCONFIG_CMD_CREATE = 6;
+const FSCONFIG_CMD_RECONFIGURE = 7;
 const TYPE_OFFSET = FIELDS;
 const TYPE_BYTES = 255;
 
@@ -114,6 +115,29 @@ export function tryFsconfigCreate(fd: number): number {
 /** Makes the filesystem from the parameters set. */
 export function fsconfigCreate(fd: number): void {
   check(tryFsconfigCreate(fd), "fsconfig");
+}
+
+/** As `fspick`, but a failure is the negative error number. */
+export function tryFspick(dirfd: number, path: PathLike, flags: number): number {
+  const k = kernel();
+  const address = k.path(path, FIRST_PATH);
+  return address < 0 ? address : k.call(k.numbers.fspick, dirfd, address, flags);
+}
+
+/** A descriptor to change the filesystem with that is mounted at `path`, the root of a mount. */
+export function fspick(dirfd: number, path: PathLike, flags: number): number {
+  return check(tryFspick(dirfd, path, flags), "fspick", path);
+}
+
+/** As `fsconfigReconfigure`, but a failure is the negative error number. */
+export function tryFsconfigReconfigure(fd: number): number {
+  const k = kernel();
+  return k.call(k.numbers.fsconfig, fd, FSCONFIG_CMD_RECONFIGURE);
+}
+
+/** Puts the parameters set into force for a filesystem that is mounted already. */
+export function fsconfigReconfigure(fd: number): void {
+  check(tryFsconfigReconfigure(fd), "fsconfig");
 }
 
 /** As `fsmount`, but a failure is the negative error number. */

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "node:fs";
+import { ftruncateSync, readFileSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import * as sys from "@varve/syscalls";
@@ -69,4 +69,17 @@ test("background calls report each its own error, also more of them than koffi t
   expect(await Promise.all(calls)).toEqual(calls.map((_, index) => expected[index % 2]));
   await expect(sys.umount2Async("a\0b", 0)).rejects.toMatchObject({ code: "ERR_INVALID_ARGUMENT" });
   expect(await sys.tryUmount2Async("x".repeat(5000), 0)).toBe(-sys.ENAMETOOLONG);
+});
+
+test("data and holes of a file are found, and what follows the last data is none", () => {
+  using dir = testDirectory();
+  const mebibyte = 1024 * 1024;
+  const fd = sys.openat2(dir.fd, "sparse", { flags: sys.O_CREAT | sys.O_RDWR, mode: 0o600 });
+  ftruncateSync(fd, 6 * mebibyte * mebibyte);
+  writeSync(fd, Buffer.alloc(mebibyte, 1), 0, mebibyte, 5 * mebibyte * mebibyte);
+  expect(sys.lseek(fd, 0, sys.SEEK_DATA)).toBe(5 * mebibyte * mebibyte);
+  expect(sys.lseek(fd, 5 * mebibyte * mebibyte, sys.SEEK_HOLE)).toBe(5 * mebibyte * mebibyte + mebibyte);
+  expect(sys.tryLseek(fd, 5 * mebibyte * mebibyte + mebibyte, sys.SEEK_DATA)).toBe(-sys.ENXIO);
+  expect(() => sys.lseek(-1, 0, sys.SEEK_DATA)).toThrow("EBADF: bad file descriptor, lseek");
+  sys.close(fd);
 });

@@ -1,7 +1,8 @@
 import type { Digest } from "@varve/digest";
 import type { BlobFindings } from "./find-blobs.ts";
+import type { DamagedSnapshot } from "./find-damaged-snapshots.ts";
 import type { OrphanedSnapshot } from "./find-rest.ts";
-import { contentItem, ingestItem } from "./finding.ts";
+import { contentItem, ingestItem, snapshotItem } from "./finding.ts";
 import type { Finding } from "./finding.ts";
 import type { ImageNeeds } from "./image-needs.ts";
 import type { Records } from "./records.ts";
@@ -15,6 +16,7 @@ export interface Discoveries {
   readonly blobs: BlobFindings;
   readonly ingests: readonly string[];
   readonly missingSnapshots: readonly SnapshotRow[];
+  readonly damagedSnapshots: readonly DamagedSnapshot[];
   readonly orphanedSnapshots: readonly OrphanedSnapshot[];
 }
 
@@ -27,6 +29,7 @@ export function describe(found: Discoveries): Finding[] {
       namespaces.map((namespace) => missing(digest, namespace, users)),
     ),
     ...found.missingSnapshots.map((row) => missingSnapshot(row, users)),
+    ...found.damagedSnapshots.map((snapshot) => damagedSnapshot(snapshot, users)),
     // What is damaged goes for that reason.
     ...found.blobs.orphaned.filter((digest) => !found.blobs.damaged.has(digest)).map(orphaned),
     ...found.ingests.map(orphanedIngest),
@@ -77,9 +80,22 @@ function missingSnapshot(row: SnapshotRow, users: Users): Finding {
     row,
     problem: {
       kind: "missing",
-      item: { namespace, type: "snapshot", snapshotter, id: name },
+      item: snapshotItem(row),
       message: `snapshot ${name}: is recorded in namespace ${namespace}, but snapshotter ${snapshotter} does not have it`,
       images: users.ofSnapshot(namespace, name),
+    },
+  };
+}
+
+function damagedSnapshot({ row, kind, message }: DamagedSnapshot, users: Users): Finding {
+  return {
+    what: "damaged snapshot",
+    row,
+    problem: {
+      kind: kind === "missing" ? "missing" : "damaged",
+      item: snapshotItem(row),
+      message,
+      images: users.ofSnapshot(row.namespace, row.name),
     },
   };
 }

@@ -24,9 +24,18 @@ import { ignoreMissing } from "./mend-blobs.ts";
 
 /** What has become of snapshots that should go. */
 export interface Dropped {
+  /** Nobody sees them any more: their names are free. */
   readonly removed: SnapshotRow[];
   /** Those that somebody uses, and what they stand on. */
   readonly kept: { readonly row: SnapshotRow; readonly user: SnapshotRow }[];
+  /** Those of the removed that the snapshotter could not remove: they are the collector's now. */
+  readonly failed: { readonly row: SnapshotRow; readonly error: unknown }[];
+}
+
+export interface DropOptions {
+  readonly signal: AbortSignal | undefined;
+  /** They are of no use to anybody, whatever kind they are. Default: false. */
+  readonly areUseless?: boolean | undefined;
 }
 
 /** The snapshots that a namespace has unpacked from a layer: by the configs of its images, and by what the labels say. */
@@ -52,37 +61,54 @@ export function unpackedFrom(
   return [...new Map(found.map((row) => [row.seq, row])).values()];
 }
 
-/** Removes snapshots and all that stand on them, but for those that are in use, and what these stand on. */
+/**
+ * Removes snapshots and all that stand on them, but for those that are in use, and what these stand on. One that the
+ * snapshotter cannot remove stops none of the others (G-42).
+ */
 export async function dropSnapshots(
   context: StoreContext,
   roots: readonly SnapshotRow[],
-  signal: AbortSignal | undefined,
+  { signal, areUseless = false }: DropOptions,
 ): Promise<Dropped> {
-  const dropped: Dropped = { removed: [], kept: [] };
+  const dropped: Dropped = { removed: [], kept: [], failed: [] };
   for (const root of roots) {
     const tree = await context.database.read((session) => subtreeOf(session, root.seq), signal);
-    await dropTree(context, tree, dropped, signal);
+    await dropTree(context, tree, dropped, { signal, useless: areUseless ? root.seq : undefined });
   }
   return dropped;
+}
+
+interface TreeOptions {
+  readonly signal: AbortSignal | undefined;
+  /** The number of the one that is of no use. */
+  readonly useless: number | undefined;
 }
 
 async function dropTree(
   context: StoreContext,
   tree: readonly SnapshotRow[],
   dropped: Dropped,
-  signal: AbortSignal | undefined,
+  { signal, useless }: TreeOptions,
 ): Promise<void> {
   // By number, who uses a snapshot.
   const users = new Map<number, SnapshotRow>();
+  // By number, on what something stands below that could not be removed.
+  const blocked = new Set<number>();
   for (const row of tree.toReversed()) {
     signal?.throwIfAborted();
     const backend = await context.snapshotters.get(row.snapshotter);
     const isThere = await isBelow(backend, row, { signal });
-    const isUsed = isUnderWay(row) || (isThere && row.kind !== "committed" && !isAbandoned(row));
-    const user = users.get(row.seq) ?? (isUsed ? row : await remove(context, backend, row, isThere));
-    if (user === undefined) dropped.removed.push(row);
-    else if (row.parent !== undefined) users.set(row.parent, user);
-    if (user !== undefined && user.seq !== row.seq) dropped.kept.push({ row, user });
+    const isUsed =
+      row.seq !== useless && (isUnderWay(row) || (isThere && row.kind !== "committed" && !isAbandoned(row)));
+    const user = users.get(row.seq) ?? (isUsed ? row : await forget(context, row));
+    if (user !== undefined) {
+      if (row.parent !== undefined) users.set(row.parent, user);
+      if (user.seq !== row.seq) dropped.kept.push({ row, user });
+      continue;
+    }
+    dropped.removed.push(row);
+    const isGone = !isThere || (!blocked.has(row.seq) && (await remove(context, backend, row, dropped)));
+    if (!isGone && row.parent !== undefined) blocked.add(row.parent);
   }
 }
 
@@ -91,22 +117,31 @@ function isAbandoned({ labels }: SnapshotRow): boolean {
   return isExtraction(labels) && !isOwnerAlive(labels[labelOwner] ?? "");
 }
 
-/** The record, and then the snapshot. Says what has come to stand on it meanwhile, if that keeps it. */
-async function remove(
-  { database }: StoreContext,
-  backend: Snapshotter,
-  row: SnapshotRow,
-  isThere: boolean,
-): Promise<SnapshotRow | undefined> {
-  let isShared = false;
-  const child = await database.free((session) => {
+/** Removes the record. Says what has come to stand on it meanwhile, if that keeps it. */
+function forget({ database }: StoreContext, row: SnapshotRow): Promise<SnapshotRow | undefined> {
+  return database.free((session) => {
     const standing = childOf(session, row.seq);
     if (standing !== undefined) return standing;
     const current = findSeq(session, row.seq);
     if (current !== undefined) deleteRow(session, current);
-    isShared = isRecorded(session, row.snapshotter, row.backendKey);
     return undefined;
   });
-  if (child === undefined && isThere && !isShared) await ignoreMissing(backend.remove(row.backendKey));
-  return child;
+}
+
+/** Removes what has no record any more, in no namespace. Says whether it is out of the way of what it stands on. */
+async function remove(
+  { database }: StoreContext,
+  backend: Snapshotter,
+  row: SnapshotRow,
+  { failed }: Dropped,
+): Promise<boolean> {
+  const { snapshotter, backendKey } = row;
+  if (await database.read((session) => isRecorded(session, snapshotter, backendKey))) return false;
+  try {
+    await ignoreMissing(backend.remove(backendKey));
+    return true;
+  } catch (error) {
+    failed.push({ row, error });
+    return false;
+  }
 }

@@ -9,6 +9,7 @@ export type Finding =
   | { readonly what: "damaged blob"; readonly problem: Problem; readonly digest: Digest }
   | { readonly what: "missing blob"; readonly problem: Problem; readonly digest: Digest; readonly namespace: string }
   | { readonly what: "missing snapshot"; readonly problem: Problem; readonly row: SnapshotRow }
+  | { readonly what: "damaged snapshot"; readonly problem: Problem; readonly row: SnapshotRow }
   | { readonly what: "orphaned blob"; readonly problem: Problem; readonly digest: Digest }
   | { readonly what: "orphaned ingest"; readonly problem: Problem; readonly ref: string }
   | {
@@ -21,6 +22,10 @@ export type Finding =
 
 export function contentItem(namespace: string, digest: Digest): Item {
   return { namespace, type: "content", id: digest };
+}
+
+export function snapshotItem({ namespace, snapshotter, name }: SnapshotRow): Item {
+  return { namespace, type: "snapshot", snapshotter, id: name };
 }
 
 /** An ingest below, whose ref there is `namespace/ref`. */

@@ -35,6 +35,8 @@ export interface NeedsContext {
   readonly signal: AbortSignal | undefined;
   /** Whether a namespace has a blob. */
   readonly has: (namespace: string, digest: Digest) => boolean;
+  /** Whether a namespace has a snapshot in a snapshotter that brings layers by itself. */
+  readonly isBrought: (namespace: string, snapshot: Digest) => boolean;
   /** Whether the bytes of a blob turned out to be damaged, which is told by itself. */
   readonly isDamaged: (digest: Digest) => Promise<boolean>;
   /** Documents that were read before: many images have some in common. */
@@ -66,7 +68,9 @@ export async function needsOf(named: NamedImage, context: NeedsContext): Promise
   for (const digest of bottomUp) {
     const node = nodes.get(digest);
     if (node === undefined || !node.isPresent) continue;
-    const absent = node.children.filter((child) => nodes.get(child.digest)?.isPresent !== true);
+    const brought = broughtLayers(named.namespace, node.chain, context);
+    const isThere = (child: Digest): boolean => brought.has(child) || nodes.get(child)?.isPresent === true;
+    const absent = node.children.filter((child) => !isThere(child.digest));
     const { length } = node.children;
     const isWhole = isIndexType(node.descriptor.mediaType)
       ? length === 0 || node.children.some((child) => complete.has(child.digest))
@@ -79,6 +83,19 @@ export async function needsOf(named: NamedImage, context: NeedsContext): Promise
   if (nodes.get(target)?.isPresent === false) missing.add(target);
   const chains = [...nodes.values()].flatMap(({ chain }) => (chain === undefined ? [] : [chain]));
   return { ...named, digests: new Set(nodes.keys()), missing: [...missing], unusable, chains };
+}
+
+/**
+ * The layers that need not be stored: where an image has them, there is the snapshot, and it came without its blob
+ * (U-MD.13, U-SNX.5). Such an image can be run, but not pushed.
+ */
+function broughtLayers(namespace: string, chain: Chain | undefined, { isBrought }: NeedsContext): ReadonlySet<Digest> {
+  const brought = new Set(chain?.layers);
+  for (const [index, layer] of chain?.layers.entries() ?? []) {
+    const name = chain?.names[index];
+    if (name === undefined || !isBrought(namespace, name)) brought.delete(layer);
+  }
+  return brought;
 }
 
 interface Survey {

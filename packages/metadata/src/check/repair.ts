@@ -28,7 +28,7 @@ export async function repairStore(context: StoreContext, options: CheckOptions =
   }
   if (survey.findings.length === 0) return { repairs, pullAgain: [] };
   // Not what should be missing by now, but what is.
-  const after = await surveyStore(context, { signal, contents: false });
+  const after = await surveyStore(context, { signal, contents: false, files: false });
   const pullAgain = new Set(repairer.notUnpacked);
   for (const needs of after.images) if (isIncomplete(needs)) pullAgain.add(needs.image.name);
   return { repairs, pullAgain: [...pullAgain].toSorted() };
@@ -39,6 +39,11 @@ interface Outcome {
   readonly action: string;
   readonly done: boolean;
   readonly error?: unknown;
+}
+
+function inUse({ row, user }: Dropped["kept"][number]): CodedError {
+  const why = `is in use by snapshot ${user.name}: remove that, and repair again`;
+  return new CodedError("ERR_FAILED_PRECONDITION", `snapshot ${row.name}: ${why}`);
 }
 
 class Repairer {
@@ -76,7 +81,9 @@ class Repairer {
         return this.#withUnpacked(finding.digest, finding.namespace, () => mendMissing(context, finding, options));
       case "missing snapshot":
         for (const name of finding.problem.images) this.notUnpacked.add(name);
-        return this.#drop("record removed", await dropSnapshots(context, [finding.row], this.#signal), 1);
+        return this.#drop("record removed", await dropSnapshots(context, [finding.row], options), 1);
+      case "damaged snapshot":
+        return this.#dropDamaged(finding);
       case "orphaned blob":
         return { action: await removeOrphan(context, finding.digest, options), done: true };
       case "orphaned ingest":
@@ -98,7 +105,15 @@ class Repairer {
     );
     const action = await mend();
     if (await this.#isRecorded(digest, namespaces)) return { action, done: true };
-    return this.#drop(action, await dropSnapshots(this.#context, unpacked, this.#signal));
+    return this.#drop(action, await dropSnapshots(this.#context, unpacked, { signal: this.#signal }));
+  }
+
+  /** The next pull unpacks it again, under the same name (G-11). */
+  async #dropDamaged({ row }: Finding & { readonly what: "damaged snapshot" }): Promise<Outcome> {
+    const dropped = await dropSnapshots(this.#context, [row], { signal: this.#signal, areUseless: true });
+    if (dropped.removed.some(({ seq }) => seq === row.seq)) return this.#drop("removed", dropped, 1);
+    if (dropped.kept.length > 0) return this.#drop("", dropped);
+    return { action: "nothing: it is gone", done: true };
   }
 
   /** Of an image that misses layers, what they were unpacked to: a mount may have kept it when it was damaged. */
@@ -109,7 +124,7 @@ class Repairer {
       this.#signal,
     );
     const action = `kept: pull ${image.name} again`;
-    const outcome = this.#drop(action, await dropSnapshots(this.#context, unpacked, this.#signal));
+    const outcome = this.#drop(action, await dropSnapshots(this.#context, unpacked, { signal: this.#signal }));
     return { ...outcome, done: false };
   }
 
@@ -124,19 +139,19 @@ class Repairer {
   }
 
   /** @param own how many of what was removed the action speaks of already */
-  #drop(action: string, { removed, kept }: Dropped, own = 0): Outcome {
+  #drop(action: string, { removed, kept, failed }: Dropped, own = 0): Outcome {
     for (const { namespace, name } of removed) {
       for (const image of this.#users.ofSnapshot(namespace, name)) this.notUnpacked.add(image);
     }
+    const parts = action === "" ? [] : [action];
     const count = removed.length - own;
-    const also = count > 0 ? `${action}, ${count} ${count === 1 ? "snapshot" : "snapshots"} removed` : action;
+    if (count > 0) parts.push(`${count} ${count === 1 ? "snapshot" : "snapshots"} removed`);
     const [busy] = kept;
-    if (busy === undefined) return { action: also, done: true };
-    const error = new CodedError(
-      "ERR_FAILED_PRECONDITION",
-      `snapshot ${busy.row.name}: is in use by snapshot ${busy.user.name}: remove that, and repair again`,
-    );
-    return { action: `${also}, ${kept.length} kept: in use by ${busy.user.name}`, done: false, error };
+    if (busy !== undefined) parts.push(`${kept.length} kept: in use by ${busy.user.name}`);
+    const [left] = failed;
+    if (left !== undefined) parts.push(`snapshotter ${left.row.snapshotter} has to remove ${left.row.name} later`);
+    const done = busy === undefined && left === undefined;
+    return { action: parts.join(", "), done, error: busy === undefined ? left?.error : inUse(busy) };
   }
 
   #namespacesOf(digest: Digest): Promise<string[]> {

@@ -3,17 +3,21 @@ import type { Item } from "../item.ts";
 
 export interface CheckOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Reads and hashes every blob. Default: true; otherwise only sizes are compared. */
+  /**
+   * Reads and hashes every blob. Default: true; otherwise only sizes are compared. Snapshotters that can look at their
+   * files do so either way.
+   */
   readonly contents?: boolean | undefined;
   /** Told after each blob how many bytes of how many were read. It must not throw. */
   readonly onProgress?: ((progress: { readonly bytes: number; readonly total: number }) => void) | undefined;
 }
 
 /**
- * - `damaged`: the bytes of a blob do not have its digest or size; `actual` is what they have
- * - `missing`: a record without its blob, or without its snapshot
+ * - `damaged`: the bytes of a blob do not have its digest or size; `actual` is what they have. Or the files of a snapshot
+ *   are not those it was committed with, or something else stands in their place
+ * - `missing`: a record without its blob, or without its snapshot, or a snapshot without its files
  * - `orphaned`: a blob, ingest or snapshot without a record
- * - `incomplete`: an image that needs `missing` blobs
+ * - `incomplete`: an image that needs `missing` blobs. Layers need none if a `LayerPreparer` has their snapshots
  */
 export interface Problem {
   readonly kind: "damaged" | "missing" | "orphaned" | "incomplete";

@@ -1,10 +1,12 @@
 import { CodedError, hasCode } from "@varve/errors";
+import { canPrepareLayers } from "@varve/snapshots";
 import { takeInventory } from "../gc/inventory.ts";
 import type { Inventory } from "../gc/inventory.ts";
 import type { StoreContext } from "../store-context.ts";
 import { createBreather } from "./breather.ts";
 import type { Breathe } from "./breather.ts";
 import { examine } from "./examine.ts";
+import { findDamagedSnapshots } from "./find-damaged-snapshots.ts";
 import { findBlobs } from "./find-blobs.ts";
 import type { BlobFindings } from "./find-blobs.ts";
 import { findMissingSnapshots, findOrphanedIngests, findOrphanedSnapshots } from "./find-rest.ts";
@@ -26,14 +28,19 @@ export interface Survey {
   readonly bytes: number;
 }
 
+export interface SurveyOptions extends CheckOptions {
+  /** Has snapshotters look at their files. Default: true. */
+  readonly files?: boolean | undefined;
+}
+
 /**
  * What is below is listed before the records are read: what is made meanwhile has its record first, or is expected by one.
  * Each suspicion is looked at again by itself.
  *
  * @throws ERR_DATA_LOSS the database itself is damaged (P07)
  */
-export async function surveyStore(context: StoreContext, options: CheckOptions): Promise<Survey> {
-  const { signal } = options;
+export async function surveyStore(context: StoreContext, options: SurveyOptions): Promise<Survey> {
+  const { files = true, signal } = options;
   const breathe = createBreather(signal);
   const [damage] = await context.database.problems(signal);
   if (damage !== undefined) {
@@ -46,9 +53,10 @@ export async function surveyStore(context: StoreContext, options: CheckOptions):
   const ingests = await findOrphanedIngests(context, inventory.ingests.keys(), signal);
   const missingSnapshots = await findMissingSnapshots(context, records, snapshots, signal);
   const orphanedSnapshots = await findOrphanedSnapshots(context, records, snapshots, signal);
+  const damagedSnapshots = files ? await findDamagedSnapshots(context, snapshots, { signal }) : [];
   const blobs = await findBlobs({ context, records, below, options, breathe });
-  const images = await readImages(context, { records, below, blobs, breathe, signal });
-  const findings = describe({ records, images, blobs, ingests, missingSnapshots, orphanedSnapshots });
+  const images = await readImages(context, { records, below, snapshots, blobs, breathe, signal });
+  const findings = describe({ records, images, blobs, ingests, missingSnapshots, damagedSnapshots, orphanedSnapshots });
   const count = [...snapshots.values()].reduce((sum, { infos }) => sum + infos.size, 0);
   return { findings, images, blobs: below.size, snapshots: count, bytes: blobs.bytes };
 }
@@ -78,6 +86,7 @@ async function allSnapshots(
 interface ImageSearch {
   readonly records: Records;
   readonly below: ReadonlyMap<string, number>;
+  readonly snapshots: ReadonlyMap<string, BackendSnapshots>;
   readonly blobs: BlobFindings;
   readonly breathe: Breathe;
   readonly signal: AbortSignal | undefined;
@@ -86,12 +95,14 @@ interface ImageSearch {
 async function readImages(context: StoreContext, search: ImageSearch): Promise<ImageNeeds[]> {
   const { records, blobs, below, breathe, signal } = search;
   const { content } = context;
+  const brought = broughtSnapshots(search);
   const needs: NeedsContext = {
     content,
     breathe,
     signal,
     documents: new Map(),
     has: (namespace, digest) => below.has(digest) && records.blobs.get(digest)?.has(namespace) === true,
+    isBrought: (namespace, snapshot) => brought.has(`${namespace} ${snapshot}`),
     isDamaged: async (digest) => {
       if (blobs.damaged.has(digest)) return true;
       const found = await examine(content, digest, { signal, breathe });
@@ -102,4 +113,15 @@ async function readImages(context: StoreContext, search: ImageSearch): Promise<I
   const images: ImageNeeds[] = [];
   for (const named of records.images) images.push(await needsOf(named, needs));
   return images;
+}
+
+/** Namespace and name of what is in snapshotters that need no blobs. */
+function broughtSnapshots({ records, snapshots }: ImageSearch): ReadonlySet<string> {
+  const brought = new Set<string>();
+  for (const { namespace, snapshotter, name, kind, backendKey } of records.snapshots) {
+    const below = snapshots.get(snapshotter);
+    if (kind !== "committed" || below === undefined || !canPrepareLayers(below.backend)) continue;
+    if (below.infos.has(backendKey)) brought.add(`${namespace} ${name}`);
+  }
+  return brought;
 }

@@ -21,7 +21,7 @@ import { changeLabels, checkLabels } from "../labels.ts";
 import { pages, textOf } from "../pages.ts";
 import type { Scope } from "../store-context.ts";
 import { blobOf, findBlob, forgetBlob } from "./blob-rows.ts";
-import { endIngest } from "./ingest-rows.ts";
+import { claimTime, endIngest } from "./ingest-rows.ts";
 import { WriterOpener } from "./writer-opener.ts";
 
 /** The blobs and ingests of one namespace: those of the store below that it has records of. */
@@ -82,11 +82,12 @@ export class ContentView implements ContentStore, Labeler {
 
   async abort(ref: string, options: CallOptions = {}): Promise<void> {
     this.begin(options);
-    // A record that is made from now on belongs to a writer that comes after the abort.
-    const claimedBy = Date.now();
+    // Another record than this one belongs to a writer that comes after the abort.
+    const find = (session: Session): number | undefined => claimTime(session, this.#scope.namespace, ref);
+    const claimedAt = await this.#database.read(find, options.signal);
     await this.#store.abort(this.below(ref), options);
     await this.#database.free((session) =>
-      endIngest(session, { ...this.#scope, lease: undefined }, ref, { claimedBy }),
+      endIngest(session, { ...this.#scope, lease: undefined }, ref, { claimedAt }),
     );
   }
 
@@ -132,7 +133,7 @@ export class ContentView implements ContentStore, Labeler {
     const { replace = false, signal } = options;
     parseDigest(digest);
     checkLabels(`content ${digest}`, changes);
-    return this.#database.write((session) => {
+    return this.#database.record((session) => {
       const old = this.#find(session, digest);
       if (old === undefined) throw notFound(digest);
       const labels = changeLabels(replace ? {} : old.labels, changes);

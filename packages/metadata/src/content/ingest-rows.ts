@@ -9,13 +9,28 @@ import { isBeingRemoved } from "./removals.ts";
 
 /**
  * What a writer of a ref starts from. `stored`: the namespace has the blob. `shared`: another one has it; `claimedAt` is
- * absent if the record of the ref is somebody else's. `missing`: the bytes are to be brought; `removing` says that the
- * collector is taking a blob of that digest away, `hidden` that one in the store below does not count.
+ * absent if the record of the ref is somebody else's. `missing`: the bytes are to be brought; `hidden` says that a blob of
+ * that digest in the store below does not count.
  */
 export type Claim =
   | { readonly kind: "stored"; readonly size: number }
   | { readonly kind: "shared"; readonly size: number; readonly claimedAt: number | undefined }
-  | { readonly kind: "missing"; readonly claimedAt: number; readonly removing: boolean; readonly hidden: boolean };
+  | MissingClaim;
+
+type MissingClaim = Hold & {
+  readonly kind: "missing";
+  /** The record was made for this claim; otherwise there was one, maybe that of a writer who has the ref. */
+  readonly isNew: boolean;
+  readonly hidden: boolean;
+};
+
+/** What keeps an ingest, and the blob it will become. */
+export interface Hold {
+  /** When the writer came. Tells his record from those of other writers of the ref. */
+  readonly claimedAt: number;
+  /** The collector is taking a blob of the expected digest away. */
+  readonly removing: boolean;
+}
 
 /**
  * Within a write: makes the record that keeps the ingest, and the blob it will become, from being collected. It comes
@@ -60,27 +75,57 @@ function isExpected(session: Session, digest: Digest): boolean {
   return session.get("SELECT 1 FROM ingests WHERE expected = ? LIMIT 1", digest) !== undefined;
 }
 
-/** Within a write: as `claimRef`, for a blob whose bytes are brought in any case. */
+/**
+ * Within a write: as `claimRef`, for a blob whose bytes are brought in any case. A record that is there is left as it is: it
+ * may keep what somebody is writing at this moment, and he ends no other than his own.
+ */
 export function claimMissing(
   session: Session,
   scope: Scope,
   ref: string,
   options: { readonly digest?: Digest | undefined; readonly hidden: boolean },
-): Claim & { readonly kind: "missing" } {
+): MissingClaim {
   const { namespace, lease } = scope;
   const { digest, hidden } = options;
-  const claimedAt = Date.now();
-  session.run(
+  const found = claimTime(session, namespace, ref);
+  const claimedAt = found ?? Date.now();
+  if (found === undefined) {
+    session.run(
+      "INSERT INTO ingests (namespace, ref, expected, created_at) VALUES (?, ?, ?, ?)",
+      namespace,
+      ref,
+      digest ?? null,
+      claimedAt,
+    );
+  }
+  addToLease(session, namespace, lease, { type: "ingest", id: ref });
+  const removing = digest !== undefined && isBeingRemoved(session, digest);
+  return { kind: "missing", claimedAt, removing, isNew: found === undefined, hidden };
+}
+
+/** Within a write, for who has the ref in the store below: the record is his from now on, whoever made it. */
+export function takeRef(session: Session, scope: Scope, ref: string, digest: Digest | undefined): Hold {
+  const { namespace, lease } = scope;
+  const row = session.get(
     `INSERT INTO ingests (namespace, ref, expected, created_at) VALUES (?, ?, ?, ?)
      ON CONFLICT (namespace, ref) DO UPDATE
-     SET expected = coalesce(excluded.expected, expected), created_at = excluded.created_at`,
+     SET expected = coalesce(excluded.expected, expected),
+         created_at = excluded.created_at + (excluded.created_at = created_at)
+     RETURNING created_at`,
     namespace,
     ref,
     digest ?? null,
-    claimedAt,
+    Date.now(),
   );
   addToLease(session, namespace, lease, { type: "ingest", id: ref });
-  return { kind: "missing", claimedAt, removing: digest !== undefined && isBeingRemoved(session, digest), hidden };
+  const removing = digest !== undefined && isBeingRemoved(session, digest);
+  return { claimedAt: Number(row?.["created_at"]), removing };
+}
+
+/** When the writer came who has the record of a ref; absent if there is none. */
+export function claimTime(session: Session, namespace: string, ref: string): number | undefined {
+  const row = session.get("SELECT created_at FROM ingests WHERE namespace = ? AND ref = ?", namespace, ref);
+  return row && Number(row["created_at"]);
 }
 
 /**
@@ -93,20 +138,20 @@ export function expectBlob(session: Session, namespace: string, ref: string, dig
 }
 
 /**
- * Within a write: the ingest is over. A record that was made after `claimedBy` belongs to the next writer of the ref.
+ * Within a write: the ingest is over. A record of another time than `claimedAt` belongs to another writer of the ref.
  * Leases that held the ingest hold the blob it became, if there is one. Says whether there was a record to end.
  */
 export function endIngest(
   session: Session,
   scope: Scope,
   ref: string,
-  end: { readonly claimedBy: number; readonly digest?: Digest | undefined },
+  end: { readonly claimedAt: number | undefined; readonly digest?: Digest | undefined },
 ): boolean {
   const { namespace, lease } = scope;
-  const { claimedBy, digest } = end;
-  const sql = "DELETE FROM ingests WHERE namespace = ? AND ref = ? AND created_at <= ?";
-  const ended = session.run(sql, namespace, ref, claimedBy) > 0;
-  const others = session.get("SELECT 1 FROM ingests WHERE namespace = ? AND ref = ?", namespace, ref) !== undefined;
+  const { claimedAt, digest } = end;
+  const sql = "DELETE FROM ingests WHERE namespace = ? AND ref = ? AND created_at = ?";
+  const ended = session.run(sql, namespace, ref, claimedAt ?? null) > 0;
+  const others = claimTime(session, namespace, ref) !== undefined;
   if (!others && digest === undefined) {
     session.run(
       "DELETE FROM lease_resources WHERE namespace = ? AND type = 'ingest' AND snapshotter = '' AND id = ?",

@@ -6,15 +6,16 @@ import { checkLabels } from "../labels.ts";
 import { useNamespace } from "../namespace-rows.ts";
 import type { Scope } from "../store-context.ts";
 import { forgetBlob, saveBlob } from "./blob-rows.ts";
-import { claimMissing, endIngest, expectBlob } from "./ingest-rows.ts";
+import { endIngest, expectBlob, takeRef } from "./ingest-rows.ts";
+import type { Hold } from "./ingest-rows.ts";
 import { untilRemoved } from "./removals.ts";
 
 export interface RecordingWriterOptions {
   /** The ref as the namespace calls it. */
   readonly ref: string;
   readonly expected: Expected;
-  /** Whether the collector was taking a blob of the expected digest away when the ingest was recorded. */
-  readonly removing: boolean;
+  /** As it was when the ingest was opened. */
+  readonly hold: Hold;
   readonly onClose: () => void;
 }
 
@@ -23,12 +24,14 @@ export class RecordingWriter implements Writer {
   readonly #scope: Scope;
   readonly #writer: Writer;
   readonly #options: RecordingWriterOptions;
+  #hold: Hold;
   #closed = false;
 
   constructor(scope: Scope, writer: Writer, options: RecordingWriterOptions) {
     this.#scope = scope;
     this.#writer = writer;
     this.#options = options;
+    this.#hold = options.hold;
   }
 
   status(): IngestStatus {
@@ -77,7 +80,7 @@ export class RecordingWriter implements Writer {
     const digest = expected.digest ?? this.#options.expected.digest ?? (await this.#writer.digest());
     const size = this.#writer.status().offset;
     await this.#keep(digest, signal);
-    const claimedBy = Date.now();
+    const { claimedAt } = this.#hold;
     try {
       await this.#writer.commit({ digest, size: expected.size ?? this.#options.expected.size }, { signal });
     } catch (error) {
@@ -86,9 +89,9 @@ export class RecordingWriter implements Writer {
     }
     const { context, namespace } = this.#scope;
     // Without the signal: there is no way back from here.
-    const { isNew, wasKept } = await context.database.write((session) => {
+    const { isNew, wasKept } = await context.database.record((session) => {
       useNamespace(session, namespace);
-      const ended = endIngest(session, this.#scope, ref, { claimedBy, digest });
+      const ended = endIngest(session, this.#scope, ref, { claimedAt, digest });
       return { wasKept: ended, isNew: saveBlob(session, namespace, { digest, size, labels }) };
     });
     if (isNew && !wasKept) await this.#mustBeThere(digest);
@@ -122,7 +125,7 @@ export class RecordingWriter implements Writer {
   async #keep(digest: Digest, signal: AbortSignal | undefined): Promise<void> {
     const { database } = this.#scope.context;
     const removing =
-      digest === this.#options.expected.digest ? this.#options.removing : await this.#expect(digest, signal);
+      digest === this.#options.expected.digest ? this.#hold.removing : await this.#expect(digest, signal);
     if (removing) await untilRemoved(database, digest, signal);
   }
 
@@ -135,11 +138,7 @@ export class RecordingWriter implements Writer {
     await context.content.status(`${namespace}/${ref}`, { signal }).catch((error: unknown) => {
       throw hasCode(error, "ERR_NOT_FOUND") ? new CodedError("ERR_ABORTED", `ingest ${ref}: aborted`) : error;
     });
-    return (
-      await context.database.note(
-        (session) => claimMissing(session, this.#scope, ref, { digest, hidden: true }),
-        signal,
-      )
-    ).removing;
+    this.#hold = await context.database.note((session) => takeRef(session, this.#scope, ref, digest), signal);
+    return this.#hold.removing;
   }
 }

@@ -106,7 +106,7 @@ export class SharedWriter implements Writer {
         );
       if (kept === undefined) return "gone";
       useNamespace(session, namespace);
-      endIngest(session, this.#scope, ref, { claimedBy: claimedAt ?? -1, digest });
+      endIngest(session, this.#scope, ref, { claimedAt, digest });
       return saveBlob(session, namespace, { digest, size, labels }) ? "new" : "known";
     }, signal);
     if (outcome === "gone") {
@@ -135,7 +135,7 @@ export class SharedWriter implements Writer {
     const { ref, claimedAt } = this.#options;
     if (claimedAt === undefined) return;
     const { context } = this.#scope;
-    await context.database.free((session) => endIngest(session, this.#scope, ref, { claimedBy: claimedAt }));
+    await context.database.free((session) => endIngest(session, this.#scope, ref, { claimedAt }));
   }
 
   #mustBeOpen(): void {

@@ -2,11 +2,12 @@ import type { Expected, Writer, WriterOptions } from "@varve/content";
 import type { Digest } from "@varve/digest";
 import { CodedError, hasCode } from "@varve/errors";
 import type { Descriptor } from "@varve/oci";
+import type { Session } from "../database.ts";
 import { useNamespace } from "../namespace-rows.ts";
 import type { Scope } from "../store-context.ts";
-import { saveBlob } from "./blob-rows.ts";
-import { claimMissing, claimRef, endIngest, leaseStored } from "./ingest-rows.ts";
-import type { Claim } from "./ingest-rows.ts";
+import { findBlob, saveBlob } from "./blob-rows.ts";
+import { claimMissing, claimRef, claimTime, endIngest, leaseStored, takeRef } from "./ingest-rows.ts";
+import type { Claim, Hold } from "./ingest-rows.ts";
 import { RecordingWriter } from "./recording-writer.ts";
 import { beingRemoved, isBeingRemoved } from "./removals.ts";
 import { SharedWriter } from "./shared-writer.ts";
@@ -45,22 +46,35 @@ export class WriterOpener {
   }
 
   async #ingest(ref: string, options: WriterOptions, claim: Missing): Promise<Writer> {
-    const { expected = {} } = options;
-    let writer: Writer;
+    const { expected = {}, signal } = options;
+    let writer: Writer | undefined;
+    let hold: Hold;
     try {
       writer = await this.#openBelow(ref, options, claim);
+      hold = await this.#hold(ref, claim, expected.digest, signal);
     } catch (error) {
+      // The error that matters is the one we have.
+      await writer?.close().catch(() => undefined);
       await this.#giveUp(ref, claim, error);
       throw error;
     }
     const recording: Writer = new RecordingWriter(this.#scope, writer, {
       ref,
       expected,
-      removing: claim.removing,
+      hold,
       onClose: () => this.#writers.delete(recording),
     });
     this.#writers.add(recording);
     return recording;
+  }
+
+  /** What keeps an ingest that is open below: the record that was made for it, if that is still there. */
+  async #hold(ref: string, claim: Missing, digest: Digest | undefined, signal: AbortSignal | undefined): Promise<Hold> {
+    const { context, namespace } = this.#scope;
+    const { database } = context;
+    const stands = (session: Session): boolean => claimTime(session, namespace, ref) === claim.claimedAt;
+    if (claim.isNew && (await database.read(stands, signal))) return claim;
+    return database.note((session) => takeRef(session, this.#scope, ref, digest), signal);
   }
 
   async #openBelow(ref: string, options: WriterOptions, claim: Missing): Promise<Writer> {
@@ -72,8 +86,17 @@ export class WriterOpener {
     } catch (error) {
       if (digest === undefined || !hasCode(error, "ERR_ALREADY_EXISTS")) throw error;
       if (!claim.hidden) return await this.#adopt(ref, digest, claim, signal);
+      if (await this.#cameMeanwhile(digest, signal)) throw alreadyExists(digest);
       return this.#scope.context.content.writer(below, { expected: { size }, signal });
     }
+  }
+
+  /** Whether somebody has brought the blob to this namespace since the ref was claimed. It is held then. */
+  async #cameMeanwhile(digest: Digest, signal: AbortSignal | undefined): Promise<boolean> {
+    const { context, namespace } = this.#scope;
+    const blob = await context.database.read((session) => findBlob(session, namespace, digest), signal);
+    if (blob === undefined || (await this.#sizeBelow(digest, signal)) !== blob.size) return false;
+    return this.#lease(digest, signal);
   }
 
   /** The blob is below, and no namespace has a record of it: a process died before it made one, or is about to make it (K07). */
@@ -85,7 +108,7 @@ export class WriterOpener {
     await context.database.write((session) => {
       if (isBeingRemoved(session, digest)) throw beingRemoved(digest);
       useNamespace(session, namespace);
-      endIngest(session, this.#scope, ref, { claimedBy: claim.claimedAt, digest });
+      endIngest(session, this.#scope, ref, { claimedAt: claim.claimedAt, digest });
       saveBlob(session, namespace, { digest, size, labels: {} });
     }, signal);
     throw alreadyExists(digest);
@@ -128,7 +151,7 @@ export class WriterOpener {
   async #lease(digest: Digest, signal: AbortSignal | undefined): Promise<boolean> {
     const { context, lease } = this.#scope;
     if (lease === undefined) return true;
-    return context.database.write((session) => leaseStored(session, this.#scope, digest), signal);
+    return context.database.record((session) => leaseStored(session, this.#scope, digest), signal);
   }
 
   async #sizeBelow(digest: Digest, signal: AbortSignal | undefined): Promise<number | undefined> {
@@ -140,18 +163,24 @@ export class WriterOpener {
     }
   }
 
-  /** Drops the record if there is no ingest after all; if that fails too, the collector does it. */
-  async #giveUp(ref: string, claim: Missing, error: unknown): Promise<void> {
-    if (hasCode(error, "ERR_ALREADY_EXISTS") || hasCode(error, "ERR_UNAVAILABLE")) return;
+  /** Drops a record that was made for nothing; if that fails too, the collector does it. */
+  async #giveUp(ref: string, { isNew, claimedAt }: Missing, error: unknown): Promise<void> {
+    if (!isNew) return;
+    // Who has the ref or the blob has a record of his own.
+    const isOthers = hasCode(error, "ERR_ALREADY_EXISTS") || hasCode(error, "ERR_UNAVAILABLE");
+    if (!isOthers && (await this.#mayBeBelow(ref))) return;
+    await this.#scope.context.database
+      .free((session) => endIngest(session, { ...this.#scope, lease: undefined }, ref, { claimedAt }))
+      .catch(() => {});
+  }
+
+  async #mayBeBelow(ref: string): Promise<boolean> {
     const { context, namespace } = this.#scope;
     try {
       await context.content.status(`${namespace}/${ref}`);
-    } catch (missing) {
-      if (!hasCode(missing, "ERR_NOT_FOUND")) return;
-      const end = { claimedBy: claim.claimedAt };
-      await context.database
-        .free((session) => endIngest(session, { ...this.#scope, lease: undefined }, ref, end))
-        .catch(() => {});
+      return true;
+    } catch (error) {
+      return !hasCode(error, "ERR_NOT_FOUND");
     }
   }
 }

@@ -1,6 +1,6 @@
 import { CodedError, hasCode } from "@varve/errors";
 import { backoffDelays, sleep } from "@varve/locks";
-import type { CallOptions, Snapshotter } from "@varve/snapshots";
+import type { CallOptions, SnapshotInfo, Snapshotter } from "@varve/snapshots";
 import type { Database } from "../database.ts";
 import { deleteRow, findSeq, isUnderWay, subtreeOf } from "./rows.ts";
 import type { SnapshotRow } from "./rows.ts";
@@ -14,17 +14,24 @@ export interface Halves {
 }
 
 /**
- * Whether the snapshot of a record exists. A record without one is being made, or is what a killed process left: nobody
- * sees it.
+ * The snapshot of a record. A record without one is being made, or is what a killed process left: nobody sees it.
  */
-export async function isBelow(backend: Snapshotter, row: SnapshotRow, options: CallOptions = {}): Promise<boolean> {
+export async function findBelow(
+  backend: Snapshotter,
+  { backendKey }: Pick<SnapshotRow, "backendKey">,
+  { signal }: CallOptions = {},
+): Promise<SnapshotInfo | undefined> {
   try {
-    await backend.stat(row.backendKey, options);
-    return true;
+    return await backend.stat(backendKey, { signal });
   } catch (error) {
-    if (hasCode(error, "ERR_NOT_FOUND")) return false;
+    if (hasCode(error, "ERR_NOT_FOUND")) return undefined;
     throw error;
   }
+}
+
+/** Whether the snapshot of a record exists. */
+export async function isBelow(backend: Snapshotter, row: SnapshotRow, options: CallOptions = {}): Promise<boolean> {
+  return (await findBelow(backend, row, options)) !== undefined;
 }
 
 /**

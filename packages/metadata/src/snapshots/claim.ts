@@ -10,6 +10,16 @@ export interface Claim {
   readonly newlyLeased: boolean;
 }
 
+/**
+ * Notes that the snapshot is there: nobody is making it any more, so that if it is missing one day it is lost. That is worth
+ * no failure, since the snapshot can be used without.
+ */
+export async function markMade({ database }: SnapshotPlace, { row }: Claim): Promise<void> {
+  await database
+    .note((session) => session.run("UPDATE snapshots SET owner = '' WHERE seq = ?", row.seq))
+    .catch(() => 0);
+}
+
 /** Takes the record back, whatever has become of the caller. */
 export async function unclaim(place: SnapshotPlace, claim: Claim): Promise<void> {
   await place.database.free((session) => unclaimWithin(session, place, claim));

@@ -72,7 +72,7 @@ function reserveWithin(
     return { taken };
   }
   const from = mustBeActive(session, place, key);
-  const to = insertRow(session, place, { name, kind: "committed", parent: from.parent, labels });
+  const to = insertRow(session, place, { name, kind: "committed", parent: from.parent, labels, after: from });
   leaseName(session, place, name);
   leaseAlike(session, place, key, name);
   return { from, to };

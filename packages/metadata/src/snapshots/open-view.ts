@@ -1,7 +1,9 @@
-import { canCleanup, canRebase } from "@varve/snapshots";
-import type { Cleaner, Rebaser, Snapshotter } from "@varve/snapshots";
+import { canCheck, canCleanup, canPrepareLayers, canRebase } from "@varve/snapshots";
+import type { Checker, Cleaner, LayerPreparer, Rebaser, Snapshotter } from "@varve/snapshots";
 import type { StoreContext } from "../store-context.ts";
+import { checkSnapshots } from "./check.ts";
 import type { SnapshotPlace } from "./place.ts";
+import { prepareLayer } from "./prepare-layer.ts";
 import { rebaseSnapshot } from "./rebase.ts";
 import { SnapshotView } from "./view.ts";
 
@@ -20,11 +22,22 @@ export function openSnapshotView(context: StoreContext, options: SnapshotViewOpt
   const { namespace, snapshotter, backend, lease } = options;
   const place: SnapshotPlace = { namespace, snapshotter, backend, lease, database: context.database };
   const view = new SnapshotView(place);
-  // Members of their own, so that whoever asks for a capability is told the truth.
-  const capabilities: { rebase?: Rebaser["rebase"]; cleanup?: Cleaner["cleanup"] } = {};
+  return Object.assign(view, capabilitiesOf(place));
+}
+
+type Able = Rebaser & Cleaner & Checker & LayerPreparer;
+
+/** Members of their own, so that whoever asks for a capability is told the truth. */
+function capabilitiesOf(place: SnapshotPlace): Partial<Able> {
+  const { backend } = place;
+  const capabilities: Partial<Able> = {};
   if (canRebase(backend)) {
-    capabilities.rebase = (key, parent, { signal } = {}) => rebaseSnapshot(place, backend, { key, parent, signal });
+    capabilities.rebase = (key, parent, options) => rebaseSnapshot(place, backend, { ...options, key, parent });
   }
-  if (canCleanup(backend)) capabilities.cleanup = (callOptions) => backend.cleanup(callOptions);
-  return Object.assign(view, capabilities);
+  if (canCleanup(backend)) capabilities.cleanup = (options) => backend.cleanup(options);
+  if (canCheck(backend)) capabilities.check = (options) => checkSnapshots(place, backend, options);
+  if (canPrepareLayers(backend)) {
+    capabilities.prepareLayer = (request, options) => prepareLayer(place, backend, { ...request, ...options });
+  }
+  return capabilities;
 }

@@ -1,114 +1,27 @@
-import { CodedError, hasCode } from "@varve/errors";
+import { CodedError } from "@varve/errors";
 import type { Mount } from "@varve/mount";
-import { labelTarget } from "@varve/snapshots";
-import type { CreateOptions } from "@varve/snapshots";
-import type { Session } from "../database.ts";
-import { checkLabels } from "../labels.ts";
-import { useNamespace } from "../namespace-rows.ts";
-import { adopt } from "./adopt.ts";
-import { forgetIfLost, isBelow, isMade } from "./below.ts";
-import { unclaim } from "./claim.ts";
-import type { Claim } from "./claim.ts";
-import { isExtraction } from "./extraction.ts";
+import { begin, targetOf } from "./begin.ts";
+import type { Request } from "./begin.ts";
+import { markMade } from "./claim.ts";
 import { inheritedLabels } from "./inherited-labels.ts";
-import { skipUsedNumbers } from "./numbers.ts";
-import { leaseName } from "./place.ts";
 import type { SnapshotPlace } from "./place.ts";
-import { findRow, insertRow, mustBeParent } from "./rows.ts";
-import type { SnapshotRow } from "./rows.ts";
-import { inUsersWords } from "./users-words.ts";
-
-/** An active snapshot or a view to make. */
-export interface Request extends CreateOptions {
-  readonly kind: "active" | "view";
-  readonly key: string;
-  readonly parent: string | undefined;
-}
 
 /**
- * Makes the record, and then the snapshot, so that the collector never meets a snapshot that is new and unknown. Until the
- * snapshot is there nobody sees the record.
+ * Makes an active snapshot or a view.
+ *
+ * @throws ERR_ALREADY_EXISTS also when the snapshot that its label names exists, here or below (U-MD.13)
  */
-export async function startSnapshot(place: SnapshotPlace, request: Request): Promise<readonly Mount[]> {
-  const { key, labels = {}, signal } = request;
-  signal?.throwIfAborted();
-  if (key === "") throw new CodedError("ERR_INVALID_ARGUMENT", "snapshot: the key is empty");
-  checkLabels(`snapshot ${key}`, labels);
-  for (let skipped = false; ;) {
-    const claim = await claimKey(place, request);
-    try {
-      return await make(place, request, claim.row);
-    } catch (error) {
-      const exists = hasCode(error, "ERR_ALREADY_EXISTS");
-      const target = targetOf(request);
-      const meetsOld = exists && (await isBelow(place.backend, claim.row).catch(() => false));
-      if (exists && !meetsOld && target !== undefined) return await adopt(place, claim, target, error);
-      // The error that matters is the one we have; a record without a snapshot is the collector's.
-      await unclaim(place, claim).catch(() => undefined);
-      if (!meetsOld || skipped) throw inUsersWords(error, namesIn(claim.row));
-    }
-    await skipUsedNumbers(place);
-    skipped = true;
-  }
-}
-
-/** The chain ID that a snapshot is made for (U-MD.13). */
-function targetOf({ labels = {} }: Request): string | undefined {
-  const target = labels[labelTarget];
-  return target === "" ? undefined : target;
-}
-
-/** @throws ERR_ALREADY_EXISTS the key is taken, or what it is for exists already, which then is leased */
-async function claimKey(place: SnapshotPlace, request: Request): Promise<Claim> {
-  const { labels = {}, signal } = request;
-  const { database } = place;
-  const insert = (session: Session): ReturnType<typeof insertOrFind> => insertOrFind(session, place, request);
-  for (;;) {
-    // Of what nobody will want after a power cut the record may be lost in it.
-    const claim = await (isExtraction(labels) ? database.note(insert, signal) : database.write(insert, signal));
-    if ("row" in claim) return claim;
-    const { found } = claim;
-    if (await isFree(place, found, request)) continue;
-    throw new CodedError("ERR_ALREADY_EXISTS", `snapshot ${found.name}: already exists and is ${found.kind}`);
-  }
-}
-
-/** What is being committed is worth waiting for; what was lost stands in nobody's way. */
-async function isFree(place: SnapshotPlace, found: SnapshotRow, { signal }: Request): Promise<boolean> {
-  if (found.kind === "committed") return !(await isMade(place, found, { signal }));
-  return forgetIfLost(place, found);
-}
-
-function insertOrFind(
-  session: Session,
-  place: SnapshotPlace,
-  request: Request,
-): Claim | { readonly found: SnapshotRow } {
-  const { kind, key, labels = {} } = request;
-  const target = targetOf(request);
-  const existing = target === undefined ? undefined : findRow(session, place, target);
-  if (existing !== undefined && existing.kind === "committed") {
-    leaseName(session, place, existing.name);
-    return { found: existing };
-  }
-  const taken = findRow(session, place, key);
-  if (taken !== undefined) return { found: taken };
-  const parent = request.parent === undefined ? undefined : mustBeParent(session, place, request.parent);
-  useNamespace(session, place.namespace);
-  const newlyLeased = leaseName(session, place, key);
-  return { row: insertRow(session, place, { kind, name: key, parent: parent?.seq, labels }), newlyLeased };
-}
-
-function make(place: SnapshotPlace, request: Request, row: SnapshotRow): Promise<readonly Mount[]> {
+export async function startSnapshot(place: SnapshotPlace, request: Omit<Request, "target">): Promise<readonly Mount[]> {
   const { kind, labels = {}, signal } = request;
-  const options = { labels: inheritedLabels(labels), signal };
   const { backend } = place;
-  if (kind === "view") return backend.view(row.backendKey, row.parentKey, options);
-  return backend.prepare(row.backendKey, row.parentKey, options);
-}
-
-export function namesIn(row: SnapshotRow): ReadonlyMap<string, string> {
-  const names = new Map([[row.backendKey, row.name]]);
-  if (row.parentKey !== undefined && row.parentName !== undefined) names.set(row.parentKey, row.parentName);
-  return names;
+  const options = { labels: inheritedLabels(labels), signal };
+  const begun = await begin(place, { ...request, target: targetOf(labels) }, ({ backendKey, parentKey }) =>
+    kind === "view" ? backend.view(backendKey, parentKey, options) : backend.prepare(backendKey, parentKey, options),
+  );
+  if ("made" in begun) {
+    await markMade(place, begun.claim);
+    return begun.made;
+  }
+  const { existing, cause } = begun;
+  throw new CodedError("ERR_ALREADY_EXISTS", `snapshot ${existing.name}: already exists and is committed`, { cause });
 }

@@ -1,15 +1,14 @@
 import { CodedError } from "@varve/errors";
 import type { Mount } from "@varve/mount";
-import type { CallOptions, Rebaser } from "@varve/snapshots";
+import type { RebaseOptions, Rebaser } from "@varve/snapshots";
 import type { Session } from "../database.ts";
 import type { SnapshotPlace } from "./place.ts";
-import { namesIn } from "./prepare.ts";
-import { mustBeActive, mustBeParent, mustFind } from "./rows.ts";
+import { mustBeActive, mustBeParent, mustFind, namesIn } from "./rows.ts";
 import type { SnapshotRow } from "./rows.ts";
 import { inUsersWords } from "./users-words.ts";
 
 /** Which snapshot gets which parent. */
-export interface NewParent extends CallOptions {
+export interface NewParent extends RebaseOptions {
   readonly key: string;
   readonly parent: string;
 }
@@ -18,12 +17,15 @@ export interface NewParent extends CallOptions {
 export async function rebaseSnapshot(
   place: SnapshotPlace,
   rebaser: Rebaser,
-  { key, parent, signal }: NewParent,
+  { key, parent, signal, volatile }: NewParent,
 ): Promise<readonly Mount[]> {
   const { database } = place;
-  const { row, base, isNew } = await database.write((session) => putOn(session, place, { key, parent }), signal);
+  const section = (session: Session): Change => putOn(session, place, { key, parent });
+  const { row, base, isNew } = await (volatile === true
+    ? database.note(section, signal)
+    : database.write(section, signal));
   try {
-    return await rebaser.rebase(row.backendKey, base.backendKey, { signal });
+    return await rebaser.rebase(row.backendKey, base.backendKey, { signal, volatile });
   } catch (error) {
     // The error that matters is the one we have.
     if (isNew) await database.write((session) => takeOff(session, row, base)).catch(() => undefined);

@@ -1,5 +1,6 @@
 import { CodedError } from "@varve/errors";
 import { currentOwner, isOwnerAlive } from "@varve/locks";
+import { labelUpperDirectory } from "@varve/snapshots";
 import type { SnapshotInfo, SnapshotKind } from "@varve/snapshots";
 import type { Row, Session } from "../database.ts";
 import { labelsOf } from "../labels.ts";
@@ -37,6 +38,8 @@ export interface NewRow {
   readonly kind: SnapshotKind;
   readonly parent: number | undefined;
   readonly labels: Labels;
+  /** The record that this one replaces: it is later than that, whatever the clock says. */
+  readonly after?: SnapshotRow | undefined;
 }
 
 /** What one record is read with; conditions about it follow. */
@@ -76,12 +79,10 @@ export function findSeq(session: Session, seq: number): SnapshotRow | undefined 
   return row === undefined ? undefined : snapshotRowOf(row);
 }
 
-/** Those after the number `after`, by number. */
-export function rowsAfter(session: Session, scope: SnapshotScope, after: number, limit: number): SnapshotRow[] {
-  const where = "WHERE s.namespace = ? AND s.snapshotter = ? AND s.seq > ? ORDER BY s.seq LIMIT ?";
-  return session
-    .all(`${selectSnapshots} ${where}`, scope.namespace, scope.snapshotter, after, limit)
-    .map(snapshotRowOf);
+/** The records, in whatever namespace, that stand for what is under that key below: it may have been taken over. */
+export function rowsBelow(session: Session, snapshotter: string, backendKey: string): SnapshotRow[] {
+  const where = "WHERE s.snapshotter = ? AND s.backend_key = ? ORDER BY s.seq";
+  return session.all(`${selectSnapshots} ${where}`, snapshotter, backendKey).map(snapshotRowOf);
 }
 
 /** The record and all that stand on it, parents before children. */
@@ -102,7 +103,7 @@ export function childOf(session: Session, seq: number): SnapshotRow | undefined 
 /** Adds the record of a snapshot that this process is about to make. */
 export function insertRow(session: Session, scope: SnapshotScope, row: NewRow): SnapshotRow {
   const { namespace, snapshotter } = scope;
-  const now = Date.now();
+  const now = Math.max(Date.now(), (row.after?.updatedAt ?? 0) + 1);
   const inserted = session.get(
     `INSERT INTO snapshots (namespace, snapshotter, name, kind, parent, backend_key, owner, labels, created_at, updated_at)
      VALUES (?, ?, ?, ?, ?, '', ?, ?, ?, ?) RETURNING seq`,
@@ -141,15 +142,24 @@ export function isUnderWay({ owner }: SnapshotRow): boolean {
   return owner !== "" && isOwnerAlive(owner);
 }
 
-export function infoOf(row: SnapshotRow): SnapshotInfo {
+/** @param below the snapshot itself, which may show where its files are: nobody has to record that */
+export function infoOf(row: SnapshotRow, below?: SnapshotInfo): SnapshotInfo {
+  const shown = below?.labels[labelUpperDirectory];
   return {
     kind: row.kind,
     name: row.name,
     parent: row.parentName,
-    labels: row.labels,
+    labels: shown === undefined ? row.labels : { ...row.labels, [labelUpperDirectory]: shown },
     createdAt: new Date(row.createdAt),
     updatedAt: new Date(row.updatedAt),
   };
+}
+
+/** The names that the caller knows, by the keys below. */
+export function namesIn(row: SnapshotRow): ReadonlyMap<string, string> {
+  const names = new Map([[row.backendKey, row.name]]);
+  if (row.parentKey !== undefined && row.parentName !== undefined) names.set(row.parentKey, row.parentName);
+  return names;
 }
 
 export function snapshotRowOf(row: Row): SnapshotRow {

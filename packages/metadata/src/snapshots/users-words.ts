@@ -4,11 +4,17 @@ import type { ErrorCode } from "@varve/errors";
 /** An error of the snapshotter below, with the names its caller knows in the place of the keys below. */
 export function inUsersWords(error: unknown, names: ReadonlyMap<string, string>): unknown {
   if (!isCoded(error)) return error;
-  let message = error.message;
+  const message = withNames(error.message, names);
+  return message === error.message ? error : new CodedError(error.code, message, { cause: error });
+}
+
+/** A text from below, with the names its reader knows in the place of the keys below. */
+export function withNames(text: string, names: ReadonlyMap<string, string>): string {
+  let translated = text;
   // The longest first: one key may begin another.
   const keys = [...names.keys()].toSorted((one, other) => other.length - one.length);
-  for (const key of keys) message = message.replaceAll(key, () => names.get(key) ?? key);
-  return message === error.message ? error : new CodedError(error.code, message, { cause: error });
+  for (const key of keys) translated = translated.replaceAll(key, () => names.get(key) ?? key);
+  return translated;
 }
 
 /** By name, not by class: a backend may have its own copy of the package. */

@@ -1,18 +1,26 @@
 import type { Mount } from "@varve/mount";
-import type { CallOptions, CreateOptions, LabelChanges, SnapshotInfo, Snapshotter, Usage } from "@varve/snapshots";
+import type {
+  CallOptions,
+  CreateOptions,
+  LabelChanges,
+  SnapshotInfo,
+  Snapshotter,
+  UpdateOptions,
+  Usage,
+  WalkOptions,
+} from "@varve/snapshots";
 import { changeLabels, checkLabels } from "../labels.ts";
-import { isBelow } from "./below.ts";
+import { findBelow } from "./below.ts";
 import { commitSnapshot } from "./commit.ts";
 import { inheritedLabels } from "./inherited-labels.ts";
 import { leaseName } from "./place.ts";
 import type { SnapshotPlace } from "./place.ts";
-import { namesIn, startSnapshot } from "./prepare.ts";
+import { startSnapshot } from "./prepare.ts";
 import { removeSnapshot } from "./remove.ts";
-import { infoOf, mustFind, notFound, rowsAfter } from "./rows.ts";
+import { infoOf, mustFind, namesIn, notFound } from "./rows.ts";
 import type { SnapshotRow } from "./rows.ts";
 import { inUsersWords } from "./users-words.ts";
-
-const pageSize = 100;
+import { walkSnapshots } from "./walk.ts";
 
 /** The snapshots of one namespace: those that have both a record and a snapshot below. */
 export class SnapshotView implements Snapshotter {
@@ -23,32 +31,34 @@ export class SnapshotView implements Snapshotter {
   }
 
   async stat(name: string, options: CallOptions = {}): Promise<SnapshotInfo> {
-    const row = await this.#visible(name, options);
+    const { row, below } = await this.#visible(name, options);
     if (this.#place.lease !== undefined && row.kind === "committed") await this.#hold(row, options);
-    return infoOf(row);
+    return infoOf(row, below);
   }
 
-  async update(name: string, labels: LabelChanges, options: CallOptions = {}): Promise<SnapshotInfo> {
-    options.signal?.throwIfAborted();
+  async update(name: string, labels: LabelChanges, options: UpdateOptions = {}): Promise<SnapshotInfo> {
+    const { replace = false, signal } = options;
+    signal?.throwIfAborted();
     checkLabels(`snapshot ${name}`, labels);
     const { database, backend } = this.#place;
-    const { seq, backendKey } = await this.#visible(name, options);
+    const { row, below } = await this.#visible(name, options);
     const inherited = inheritedLabels(labels);
     // Below first: what the caller sees changes last, and in one step.
-    if (Object.keys(inherited).length > 0)
-      await this.#below(name, () => backend.update(backendKey, inherited, options));
+    if (replace || Object.keys(inherited).length > 0) {
+      await this.#below(name, () => backend.update(row.backendKey, inherited, { replace, signal }));
+    }
     return database.write((session) => {
-      const row = mustFind(session, this.#place, name);
+      const now = mustFind(session, this.#place, name);
       // Removed meanwhile and made anew: nobody has asked to label that one.
-      if (row.seq !== seq) throw notFound(name);
+      if (now.seq !== row.seq) throw notFound(name);
       session.run(
-        "UPDATE snapshots SET labels = ?, owner = '', updated_at = max(updated_at, ?) WHERE seq = ?",
-        JSON.stringify(changeLabels(row.labels, labels)),
+        "UPDATE snapshots SET labels = ?, owner = '', updated_at = max(updated_at + 1, ?) WHERE seq = ?",
+        JSON.stringify(changeLabels(replace ? {} : now.labels, labels)),
         Date.now(),
-        seq,
+        now.seq,
       );
-      return infoOf(mustFind(session, this.#place, name));
-    }, options.signal);
+      return infoOf(mustFind(session, this.#place, name), below);
+    }, signal);
   }
 
   usage(name: string, options: CallOptions = {}): Promise<Usage> {
@@ -75,20 +85,8 @@ export class SnapshotView implements Snapshotter {
     return removeSnapshot(this.#place, name, options);
   }
 
-  /** By pages, with no transaction open while the caller works (U-MD.16). */
-  async *walk(options: CallOptions = {}): AsyncGenerator<SnapshotInfo, void, undefined> {
-    const { database, backend } = this.#place;
-    for (let last = 0; ;) {
-      const after = last;
-      const rows = await database.read((session) => rowsAfter(session, this.#place, after, pageSize), options.signal);
-      const isThere = await Promise.all(rows.map((row) => isBelow(backend, row, options)));
-      for (const [index, row] of rows.entries()) {
-        options.signal?.throwIfAborted();
-        last = row.seq;
-        if (isThere[index] === true) yield infoOf(row);
-      }
-      if (rows.length < pageSize) return;
-    }
+  walk(options: WalkOptions = {}): AsyncIterable<SnapshotInfo> {
+    return walkSnapshots(this.#place, options);
   }
 
   /** The snapshotter below is not ours to close. */
@@ -104,10 +102,11 @@ export class SnapshotView implements Snapshotter {
     }, signal);
   }
 
-  async #visible(name: string, options: CallOptions): Promise<SnapshotRow> {
+  async #visible(name: string, options: CallOptions): Promise<{ row: SnapshotRow; below: SnapshotInfo }> {
     const row = await this.#find(name, options);
-    if (!(await isBelow(this.#place.backend, row, options))) throw notFound(name);
-    return row;
+    const below = await findBelow(this.#place.backend, row, options);
+    if (below === undefined) throw notFound(name);
+    return { row, below };
   }
 
   async #below<T>(name: string, call: (row: SnapshotRow) => Promise<T>, options: CallOptions = {}): Promise<T> {

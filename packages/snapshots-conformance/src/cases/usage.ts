@@ -9,6 +9,7 @@ const size = 1 << 20;
 export const usageCases: readonly SnapshotterCase[] = [
   {
     name: "a view takes up nothing",
+    rows: ["U-SN.4"],
     needs: ["usage"],
     async run({ open }) {
       const snapshotter = await open();
@@ -18,8 +19,8 @@ export const usageCases: readonly SnapshotterCase[] = [
     },
   },
   {
-    // U-SN.4
     name: "the usage of an active snapshot is measured now",
+    rows: ["U-SN.4"],
     needs: ["mount", "usage"],
     async run(context) {
       const snapshotter = await context.open();
@@ -35,8 +36,8 @@ export const usageCases: readonly SnapshotterCase[] = [
     },
   },
   {
-    // U-SN.4, U-OVL.7
     name: "a commit keeps the usage that was measured",
+    rows: ["C-MS.8", "U-SN.4", "U-OVL.7"],
     needs: ["mount", "usage"],
     async run(context) {
       const snapshotter = await context.open();
@@ -55,6 +56,7 @@ export const usageCases: readonly SnapshotterCase[] = [
   },
   {
     name: "a hard-link group takes up the space of one file",
+    rows: ["U-SN.4"],
     needs: ["mount", "usage"],
     async run(context) {
       const snapshotter = await context.open();

@@ -6,14 +6,15 @@ import { commitEmpty, list, names, oneOfEach } from "../material.ts";
 export const walkCases: readonly SnapshotterCase[] = [
   {
     name: "a new snapshotter has nothing to walk",
+    rows: ["C-MS.1", "C-MS.2"],
     needs: [],
     async run({ open }) {
       assert.deepEqual(await names(await open()), []);
     },
   },
   {
-    // C-SN.8, C-MS.2
     name: "a walk gives every snapshot once, as stat gives it",
+    rows: ["C-SN.8", "C-MS.2", "U-SN.3"],
     needs: [],
     async run({ open }) {
       const snapshotter = await open();
@@ -25,8 +26,21 @@ export const walkCases: readonly SnapshotterCase[] = [
     },
   },
   {
-    // C-SN.17
+    name: "a walk over many snapshots gives every one once",
+    rows: ["C-MS.2"],
+    needs: [],
+    async run({ open }) {
+      const snapshotter = await open();
+      await commitEmpty(snapshotter, "base");
+      // More than comes in one batch, likely.
+      const keys = Array.from({ length: 300 }, (_, index) => `key-${index}`);
+      for (const key of keys) await snapshotter.view(key, "base");
+      assert.deepEqual(await names(snapshotter), ["base", ...keys].toSorted());
+    },
+  },
+  {
     name: "any call may be made during a walk",
+    rows: ["C-SN.17", "C-SN.W7"],
     needs: [],
     async run({ open }) {
       const snapshotter = await open();
@@ -46,7 +60,26 @@ export const walkCases: readonly SnapshotterCase[] = [
     },
   },
   {
+    name: "what a walk has not come to may be removed meanwhile",
+    rows: ["C-SN.W7", "S2.13"],
+    needs: [],
+    async run({ open }) {
+      const snapshotter = await open();
+      const all = Array.from({ length: 20 }, (_, index) => `${index}`);
+      for (const name of all) await snapshotter.prepare(name, undefined);
+      const seen: string[] = [];
+      for await (const { name } of snapshotter.walk()) {
+        if (seen.length === 0) for (const other of all) if (other !== name) await snapshotter.remove(other);
+        seen.push(name);
+      }
+      // Whether it still shows those is up to the snapshotter; it neither stops nor shows one twice.
+      assert.equal(new Set(seen).size, seen.length);
+      assert.deepEqual(await names(snapshotter), seen.slice(0, 1));
+    },
+  },
+  {
     name: "a walk can be left early",
+    rows: ["C-SN.17"],
     needs: [],
     async run({ open }) {
       const snapshotter = await open();

@@ -1,0 +1,2 @@
+export { openSharedLocks } from "./shared-locks.ts";
+export type { SharedLocks, SharedLocksOptions } from "./shared-locks.ts";
