@@ -1,4 +1,5 @@
-const prefix = ".wh.";
+/** Names that start with it say that another name is hidden. */
+export const whiteoutPrefix = ".wh.";
 
 /** What `whiteoutOf` answers for the marker of an opaque directory, `.wh..wh..opq`. */
 export const opaqueMarker = ".wh..opq";
@@ -8,7 +9,7 @@ export const opaqueMarker = ".wh..opq";
  * ordinary name, `false` if it hides what is no name.
  */
 export function whiteoutOf(name: string): string | false | undefined {
-  if (!name.startsWith(prefix)) return undefined;
-  const hidden = name.slice(prefix.length);
+  if (!name.startsWith(whiteoutPrefix)) return undefined;
+  const hidden = name.slice(whiteoutPrefix.length);
   return hidden === "" || hidden === "." || hidden === ".." ? false : hidden;
 }

@@ -3,7 +3,12 @@ import { createTarReader, type TarEntry } from "@varve/archive";
 export type Read = TarEntry & { readonly content: Buffer };
 
 /** Reads an archive in pieces of some sizes. */
-export function read(archive: Buffer, sizes: readonly number[] = [archive.length || 1], headerBytes?: number): Read[] {
+export function read(
+  archive: Buffer,
+  sizes: readonly number[] = [archive.length || 1],
+  headerBytes?: number,
+  subject?: string,
+): Read[] {
   const found: Read[] = [];
   let content = Buffer.alloc(0);
   let current: TarEntry | undefined;
@@ -18,7 +23,7 @@ export function read(archive: Buffer, sizes: readonly number[] = [archive.length
         if (current !== undefined) found.push({ ...current, content });
       },
     },
-    { headerBytes },
+    { headerBytes, subject },
   );
   for (let at = 0, turn = 0; at < archive.length; turn += 1) {
     const size = sizes[turn % sizes.length] ?? 1;

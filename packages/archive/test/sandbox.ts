@@ -1,16 +1,20 @@
-import { mkdirSync, mkdtempSync, readdirSync, readlinkSync, rmSync, utimesSync } from "node:fs";
+import { chownSync, mkdirSync, mkdtempSync, readdirSync, readlinkSync, rmSync, utimesSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createLayerWriter, settleLayer, type ApplyResult, type LayerWriterOptions } from "@varve/archive";
-import { MNT_DETACH, mount, MS_RDONLY, umount2, UMOUNT_NOFOLLOW } from "@varve/syscalls";
+import { isSupported, MNT_DETACH, mount, MS_RDONLY, umount2, UMOUNT_NOFOLLOW } from "@varve/syscalls";
 
 export const isRoot: boolean = process.getuid?.() === 0;
 
 /** A temporary directory with mounts in it, all gone when it is disposed. */
 export class Sandbox implements Disposable {
-  readonly path: string = mkdtempSync(join(tmpdir(), "varve-archive-"));
+  readonly path: string;
   readonly #mounts: string[] = [];
   #count = 0;
+
+  constructor(parent: string = tmpdir()) {
+    this.path = mkdtempSync(join(parent, "varve-archive-"));
+  }
 
   /** A new empty directory. */
   directory(): string {
@@ -23,12 +27,12 @@ export class Sandbox implements Disposable {
   }
 
   /** Mounts an overlay; lower layers from the lowest up. Without an upper one it can only be read. */
-  overlay(lowers: readonly string[], upper?: string): string {
+  overlay(lowers: readonly string[], upper?: string, options: readonly string[] = []): string {
     const target = this.directory();
     const below = lowers.length > 0 ? lowers.toReversed() : [this.directory()];
     // Two directories at least are needed to mount without an upper one.
     if (upper === undefined && below.length === 1) below.push(this.directory());
-    const data = [`lowerdir=${below.join(":")}`];
+    const data = [`lowerdir=${below.join(":")}`, ...options];
     if (upper !== undefined) data.push(`upperdir=${upper}`, `workdir=${this.directory()}`);
     mount(target, {
       source: "overlay",
@@ -58,10 +62,26 @@ export function apply(layer: Buffer, root: string, options?: LayerWriterOptions)
   return writer.end();
 }
 
+export const nobody = 65_534;
+
+/** Works as somebody without any right, on directories that are theirs. */
+export function asNobody<T>(box: Sandbox, roots: readonly string[], work: () => T): T {
+  if (!isRoot) return work();
+  // Loaded at the first call, from where only root may be able to read.
+  isSupported();
+  for (const path of [box.path, ...roots]) chownSync(path, nobody, nobody);
+  process.seteuid?.(nobody);
+  try {
+    return work();
+  } finally {
+    process.seteuid?.(0);
+  }
+}
+
 /** Layers in one directory, one after another. */
-export function applyInPlace(box: Sandbox, layers: readonly Buffer[]): string {
+export function applyInPlace(box: Sandbox, layers: readonly Buffer[], options?: LayerWriterOptions): string {
   const root = box.directory();
-  for (const layer of layers) apply(layer, root);
+  for (const layer of layers) apply(layer, root, options);
   return root;
 }
 
@@ -73,10 +93,10 @@ export interface Stack {
 }
 
 /** Layers in directories of an overlay, each written before those below it are there. */
-export function applyStaged(box: Sandbox, layers: readonly Buffer[]): Stack {
+export function applyStaged(box: Sandbox, layers: readonly Buffer[], options?: LayerWriterOptions): Stack {
   const staged = layers.map((layer) => {
     const upper = box.directory();
-    return { layer, upper, result: apply(layer, upper, { target: "overlay" }) };
+    return { layer, upper, result: apply(layer, upper, { ...options, target: "overlay" }) };
   });
   const done: string[] = [];
   let redone = 0;
@@ -86,17 +106,22 @@ export function applyStaged(box: Sandbox, layers: readonly Buffer[]): Stack {
     const lower = done.length === 0 ? undefined : done.length === 1 ? done[0] : box.overlay(done);
     if (settleLayer(upper, lower, questions).redo) {
       redone += 1;
-      done.push(applyThroughMount(box, done, layer));
+      done.push(applyThroughMount(box, done, layer, options));
     } else done.push(upper);
   }
   return { root: box.overlay(done), redone };
 }
 
 /** Applies a layer through a mounted overlay and returns its upper directory. */
-function applyThroughMount(box: Sandbox, lowers: readonly string[], layer: Buffer): string {
+function applyThroughMount(
+  box: Sandbox,
+  lowers: readonly string[],
+  layer: Buffer,
+  options?: LayerWriterOptions,
+): string {
   const upper = box.directory();
   const merged = box.overlay(lowers, upper);
-  apply(layer, merged);
+  apply(layer, merged, options);
   box.unmount(merged);
   return upper;
 }

@@ -1,7 +1,7 @@
 import { CodedError } from "@varve/errors";
 import { type Compression, detectCompression, sniffLength } from "./compression.ts";
-import { openNativeStream, type NativeStream } from "./native-stream.ts";
-import { createZstdFrames } from "./zstd-frames.ts";
+import { limitOutput } from "./output-limits.ts";
+import { createZlibDecoder } from "./zlib-decoder.ts";
 
 /** Decompresses one stream in the calling thread, synchronously, in bounded memory. */
 export interface Decoder {
@@ -24,10 +24,29 @@ export interface Decoder {
   close(): void;
 }
 
-/** A faster or other decoder: returns one, or `undefined` to leave that compression to node:zlib. */
-export type DecoderFactory = (compression: "gzip" | "zstd") => Decoder | undefined;
+/**
+ * A faster or other decoder: returns one, or `undefined` to leave that compression to node:zlib.
+ * `allocate` gives the memory for each block of output.
+ */
+export type DecoderFactory = (compression: "gzip" | "zstd", allocate: () => Uint8Array) => Decoder | undefined;
 
-export interface DecoderOptions {
+/** What a stream may cost whoever decompresses it. Whatever goes beyond is ERR_RESOURCE_EXHAUSTED, with the option's name. */
+export interface DecoderLimits {
+  /** Most bytes that may come out. Default: no limit. */
+  readonly maxBytes?: number | undefined;
+  /**
+   * Most bytes that may come out for one byte that goes in, as soon as more than 1 GiB came out. gzip cannot exceed 1,032, zstd
+   * can reach 40,000. A file of zeros compresses like a bomb, and layers do hold such files, so there is no limit by default.
+   */
+  readonly maxRatio?: number | undefined;
+  /**
+   * Largest window of a zstd frame in bytes: the memory that it takes to decompress it. Default 128 MiB, the limit of the zstd
+   * command and the most that its levels ask for; frames made with `--long=28` or more need a higher one.
+   */
+  readonly maxWindow?: number | undefined;
+}
+
+export interface DecoderOptions extends DecoderLimits {
   /** Largest block of output, in bytes. Default 256 KiB. */
   readonly blockSize?: number | undefined;
   /**
@@ -43,11 +62,23 @@ export interface DecoderOptions {
  * zstd with any number of frames and skippable frames. Truncation, other bytes at the end and wrong checksums are errors.
  *
  * @throws ERR_NOT_IMPLEMENTED this version of Node cannot do it
+ * @throws ERR_INVALID_ARGUMENT a limit is no number above 0
  */
 export function createDecoder(compression: Compression | "detect", options: DecoderOptions = {}): Decoder {
-  if (compression === "detect") return new DetectingDecoder(options);
+  const decoder = compression === "detect" ? new DetectingDecoder(options) : decoderOf(compression, options);
+  return limitOutput(decoder, options);
+}
+
+function decoderOf(compression: Compression, options: DecoderOptions): Decoder {
   if (compression === "none") return new PlainDecoder();
-  return options.decoders?.(compression) ?? new ZlibDecoder(compression, options);
+  const allocate = options.allocate ?? oneBuffer(options.blockSize ?? 256 * 1024);
+  const other = options.decoders?.(compression, allocate);
+  return other ?? createZlibDecoder(compression, allocate, options.maxWindow ?? 128 * 1024 * 1024);
+}
+
+function oneBuffer(size: number): () => Uint8Array {
+  const buffer = Buffer.allocUnsafeSlow(size);
+  return () => buffer;
 }
 
 class PlainDecoder implements Decoder {
@@ -70,6 +101,7 @@ class DetectingDecoder implements Decoder {
   readonly #options: DecoderOptions;
   #head: Buffer = Buffer.alloc(0);
   #decoder: Decoder | undefined;
+  #closed = false;
 
   constructor(options: DecoderOptions) {
     this.#options = options;
@@ -91,117 +123,14 @@ class DetectingDecoder implements Decoder {
   }
 
   close(): void {
+    this.#closed = true;
     this.#decoder?.close();
   }
 
   #decide(): Decoder {
-    this.#decoder = createDecoder(detectCompression(this.#head), this.#options);
+    // A decoder that is made now would never be closed.
+    if (this.#closed) throw new CodedError("ERR_FAILED_PRECONDITION", "decoder is closed");
+    this.#decoder = decoderOf(detectCompression(this.#head), this.#options);
     return this.#decoder;
   }
-}
-
-/** What a format needs besides the native decompressor. */
-interface Format {
-  /** Sees every chunk before it is decompressed. */
-  check(chunk: Uint8Array): void;
-  /** The decompressor stopped before the end of its input: the rest is padding (true) or the next frame (false). */
-  isPadding(rest: Uint8Array): boolean;
-  /** Called at the end of a stream without padding. */
-  finish(stream: NativeStream): void;
-}
-
-class ZlibDecoder implements Decoder {
-  readonly compression: "gzip" | "zstd";
-  readonly #allocate: () => Uint8Array;
-  readonly #format: Format;
-  #stream: NativeStream | undefined;
-  #padding = false;
-
-  constructor(compression: "gzip" | "zstd", options: DecoderOptions) {
-    this.compression = compression;
-    this.#stream = openNativeStream(compression);
-    this.#format = compression === "gzip" ? gzipFormat : zstdFormat();
-    if (options.allocate === undefined) {
-      const buffer = Buffer.allocUnsafeSlow(options.blockSize ?? 256 * 1024);
-      this.#allocate = () => buffer;
-    } else this.#allocate = options.allocate;
-  }
-
-  *decode(chunk: Uint8Array): Iterable<Uint8Array> {
-    this.#strictly(() => this.#format.check(chunk));
-    if (this.#padding) this.#mustBeZero(chunk);
-    else yield* this.#decompress(chunk);
-  }
-
-  end(): Iterable<Uint8Array> {
-    if (!this.#padding) this.#strictly(() => this.#format.finish(this.#open()));
-    return [];
-  }
-
-  close(): void {
-    this.#stream?.close();
-    this.#stream = undefined;
-  }
-
-  *#decompress(chunk: Uint8Array): Iterable<Uint8Array> {
-    let rest = chunk;
-    // A full block may mean that more output waits inside, even when all input was taken.
-    let full = false;
-    while (rest.length > 0 || full) {
-      const stream = this.#open();
-      const block = this.#allocate();
-      const written = this.#strictly(() => stream.step(rest, block));
-      const taken = rest.length - stream.unread;
-      rest = rest.subarray(taken);
-      full = written === block.length;
-      if (written > 0) yield full ? block : block.subarray(0, written);
-      if (rest.length > 0 && !full && this.#format.isPadding(rest)) {
-        this.#padding = true;
-        this.#mustBeZero(rest);
-        return;
-      }
-      if (written === 0 && taken === 0 && rest.length > 0) throw this.#invalid("the decompressor takes no more input");
-    }
-  }
-
-  #mustBeZero(bytes: Uint8Array): void {
-    if (bytes.some((byte) => byte !== 0)) throw this.#invalid("other bytes after the end");
-  }
-
-  #open(): NativeStream {
-    if (this.#stream === undefined)
-      throw new CodedError("ERR_FAILED_PRECONDITION", `${this.compression}: decoder is closed`);
-    return this.#stream;
-  }
-
-  #strictly<T>(work: () => T): T {
-    try {
-      return work();
-    } catch (error) {
-      if (error instanceof CodedError) throw error;
-      throw this.#invalid(error instanceof Error ? error.message : String(error), error);
-    }
-  }
-
-  #invalid(why: string, cause?: unknown): CodedError {
-    return new CodedError("ERR_INVALID_DATA", `${this.compression}: ${why}`, { cause });
-  }
-}
-
-const gzipFormat: Format = {
-  check: () => undefined,
-  // zlib goes on with the next member by itself, unless a zero byte follows.
-  isPadding: (rest) => rest[0] === 0,
-  finish: (stream) => stream.finish(),
-};
-
-function zstdFormat(): Format {
-  const frames = createZstdFrames();
-  return {
-    check: (chunk) => frames.feed(chunk),
-    isPadding: () => false,
-    finish: () => {
-      if (!frames.complete()) throw new Error("unexpected end of file");
-    },
-  };
 }

@@ -43,8 +43,12 @@ interface Internals {
 const nothing: Uint8Array = new Uint8Array(0);
 
 /** @throws ERR_NOT_IMPLEMENTED this Node's zlib does not have the shape that is needed */
-export function openNativeStream(compression: "gzip" | "zstd"): NativeStream {
-  const stream = compression === "gzip" ? createGunzip() : createZstdDecompress();
+export function openNativeStream(compression: "gzip" | "zstd", maxWindow: number): NativeStream {
+  // Windows are checked by their exact size before; zstd itself would stop at 128 MiB.
+  const params = { [constants.ZSTD_d_windowLogMax]: Math.min(31, Math.max(10, Math.ceil(Math.log2(maxWindow)))) };
+  // The stream's own buffer is never used.
+  const chunkSize = constants.Z_MIN_CHUNK;
+  const stream = compression === "gzip" ? createGunzip({ chunkSize }) : createZstdDecompress({ chunkSize, params });
   if (hasInternals(stream)) return new ZlibStream(compression, stream);
   stream.close();
   throw new CodedError(

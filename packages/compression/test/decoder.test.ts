@@ -60,6 +60,7 @@ const streams: readonly { readonly name: string; readonly packed: Buffer; readon
 ];
 
 describe("decoder", () => {
+  // B12
   test.each(streams)("gives the bytes of $name, however they are cut", ({ packed, plain }) => {
     expect(run(createDecoder("detect"), packed, [packed.length || 1]).equals(plain)).toBe(true);
     assert(
@@ -258,6 +259,19 @@ describe("decompress", () => {
     const all = Array.fromAsync(decompress(source()));
     await expect(all).rejects.toMatchObject({ code: "ERR_INVALID_DATA", message: "gzip: unexpected end of file" });
     expect(closed).toBe(true);
+  });
+
+  test("says whose bytes are wrong, and leaves what the source throws as it is", async () => {
+    const options = { subject: "layer a.tar.gz" };
+    const message = "layer a.tar.gz: gzip: unexpected end of file";
+    const truncated = decompress(cut(gzipSync(text).subarray(0, 100), 50), options);
+    await expect(Array.fromAsync(truncated)).rejects.toMatchObject({ message });
+    const failure = new Error("the disk");
+    async function* broken(): AsyncGenerator<Uint8Array> {
+      yield gzipSync(text).subarray(0, 100);
+      throw failure;
+    }
+    await expect(Array.fromAsync(decompress(broken(), options))).rejects.toBe(failure);
   });
 
   test("lets other work have its turn, and stops on a signal with its reason", async () => {

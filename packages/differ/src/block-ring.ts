@@ -1,3 +1,6 @@
+import { CodedError } from "@varve/errors";
+import { RingCancelled } from "./ring-cancelled.ts";
+
 /** The memory of a ring, as it is handed to a worker thread. */
 export interface SharedRing {
   readonly control: SharedArrayBuffer;
@@ -6,33 +9,30 @@ export interface SharedRing {
   readonly slotBytes: number;
 }
 
-const signalWord = 0;
-const producedWord = 1;
-const consumedWord = 2;
+/**
+ * Says how the words below lie. Threads start long after the program: by then their file may be one of another release, and the
+ * two would wait for each other forever.
+ */
+const layoutWord = 0;
+const layout = 3;
+const signalWord = 1;
+const producedWord = 2;
 const stateWord = 3;
-const firstLengthWord = 4;
+const consumersWord = 4;
+const firstConsumedWord = 5;
+const maxConsumers = 2;
+const firstLengthWord = firstConsumedWord + maxConsumers;
 
 const open = 0;
 const ended = 1;
 const cancelled = 2;
 
-/** Thrown to one side when the other side, or who watches both, gave up. Never the reason of a failure. */
-export class RingCancelled extends Error {
-  constructor() {
-    super("block ring: cancelled");
-    this.name = "RingCancelled";
-  }
-}
-
-/** Whether `error` is a `RingCancelled`, also after a way between threads. */
-export function isRingCancelled(error: unknown): boolean {
-  return error instanceof Error && error.name === "RingCancelled";
-}
-
 /** Allocates the memory of a ring of `slots` blocks of at most `slotBytes` bytes. */
 export function createSharedRing(slots: number, slotBytes: number): SharedRing {
+  const control = new SharedArrayBuffer((firstLengthWord + slots) * Int32Array.BYTES_PER_ELEMENT);
+  new Int32Array(control)[layoutWord] = layout;
   return {
-    control: new SharedArrayBuffer((firstLengthWord + slots) * Int32Array.BYTES_PER_ELEMENT),
+    control,
     blocks: new SharedArrayBuffer(slots * slotBytes),
     slots,
     slotBytes,
@@ -40,8 +40,8 @@ export function createSharedRing(slots: number, slotBytes: number): SharedRing {
 }
 
 /**
- * A bounded queue of byte blocks between two threads: one puts, one takes. A full ring makes the producer wait, which is the
- * back-pressure of a pull; either side can cancel, which wakes the other.
+ * A bounded queue of byte blocks between threads: one puts, and one or two take, each all of them. A full ring makes the producer
+ * wait for the slower one, which is the back-pressure of a pull; each side can cancel, which wakes the others.
  *
  * Every change bumps one signal word and every waiter sleeps on that word with the value it saw before it looked at the rest,
  * so no wake-up is lost.
@@ -51,17 +51,32 @@ export class BlockRing {
   readonly #blocks: Uint8Array;
   readonly #slots: number;
   readonly #slotBytes: number;
+  readonly #consumedWord: number;
 
-  constructor(shared: SharedRing) {
+  /**
+   * @param consumer which one this is, if it takes: 0 or 1
+   * @throws ERR_INTERNAL the memory was laid out by another version of this file
+   */
+  constructor(shared: SharedRing, consumer: 0 | 1 = 0) {
     this.#control = new Int32Array(shared.control);
+    if (this.#control[layoutWord] !== layout) {
+      throw new CodedError("ERR_INTERNAL", "block ring: the other side is of another version of this package");
+    }
     this.#blocks = new Uint8Array(shared.blocks);
     this.#slots = shared.slots;
     this.#slotBytes = shared.slotBytes;
+    this.#consumedWord = firstConsumedWord + consumer;
   }
 
   /** Makes an idle ring ready for the next stream. Nobody may be using it. */
-  reset(): void {
-    this.#control.fill(0);
+  reset(consumers: 1 | 2 = 1): void {
+    this.#control.fill(0, signalWord);
+    this.haveConsumers(consumers);
+  }
+
+  /** How many take all blocks each. To be known before the first block is put. */
+  haveConsumers(consumers: 1 | 2): void {
+    Atomics.store(this.#control, consumersWord, consumers);
   }
 
   /** The memory of the next block, for whoever fills it in place and then puts it; blocks this thread while the ring is full. */
@@ -110,18 +125,50 @@ export class BlockRing {
     for (;;) {
       const seen = this.#signal();
       const state = this.#state();
-      const consumed = Atomics.load(this.#control, consumedWord);
-      if (consumed === Atomics.load(this.#control, producedWord)) {
+      if (this.#isEmpty()) {
         if (state === ended) return;
         Atomics.wait(this.#control, signalWord, seen);
         continue;
       }
-      const slot = consumed % this.#slots;
-      const start = slot * this.#slotBytes;
-      body(this.#blocks.subarray(start, start + Atomics.load(this.#control, firstLengthWord + slot)));
-      Atomics.add(this.#control, consumedWord, 1);
-      this.#changed();
+      body(this.#first());
+      this.#drop();
     }
+  }
+
+  /** As `drainSync`, for a thread that must not block. A block is valid until the next one is asked for. */
+  async *blocks(): AsyncGenerator<Uint8Array, void, undefined> {
+    for (;;) {
+      const seen = this.#signal();
+      const state = this.#state();
+      if (this.#isEmpty()) {
+        if (state === ended) return;
+        await Atomics.waitAsync(this.#control, signalWord, seen).value;
+        continue;
+      }
+      yield this.#first();
+      this.#drop();
+    }
+  }
+
+  /** Throws `RingCancelled` once the ring is cancelled, for a producer that has nothing to put for a while. */
+  throwIfCancelled(): void {
+    this.#state();
+  }
+
+  #isEmpty(): boolean {
+    return Atomics.load(this.#control, this.#consumedWord) === Atomics.load(this.#control, producedWord);
+  }
+
+  /** The oldest block. */
+  #first(): Uint8Array {
+    const slot = Atomics.load(this.#control, this.#consumedWord) % this.#slots;
+    const start = slot * this.#slotBytes;
+    return this.#blocks.subarray(start, start + Atomics.load(this.#control, firstLengthWord + slot));
+  }
+
+  #drop(): void {
+    Atomics.add(this.#control, this.#consumedWord, 1);
+    this.#changed();
   }
 
   #fill(bytes: Uint8Array, offset: number): number {
@@ -139,7 +186,11 @@ export class BlockRing {
 
   #isFull(): boolean {
     this.#state();
-    return Atomics.load(this.#control, producedWord) - Atomics.load(this.#control, consumedWord) >= this.#slots;
+    const oldest = Atomics.load(this.#control, producedWord) - this.#slots;
+    if (Atomics.load(this.#control, firstConsumedWord) <= oldest) return true;
+    return (
+      Atomics.load(this.#control, consumersWord) > 1 && Atomics.load(this.#control, firstConsumedWord + 1) <= oldest
+    );
   }
 
   #state(): number {

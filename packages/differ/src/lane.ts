@@ -1,94 +1,141 @@
-import type { Applied, ApplyJob, DecodeJob, SettleJob, Settled } from "./jobs.ts";
-import { BlockRing, createSharedRing, isRingCancelled } from "./block-ring.ts";
+import type { PackSummary, Trees } from "@varve/archive";
+import { ApplyRun } from "./apply-run.ts";
+import type { LaneRun } from "./apply-run.ts";
+import { BlockRing, createSharedRing } from "./block-ring.ts";
 import type { SharedRing } from "./block-ring.ts";
-import { JobWorker } from "./job-worker.ts";
+import { JobThread } from "./job-thread.ts";
+import type {
+  Applied,
+  ApplyJob,
+  ChangesJob,
+  DecodeJob,
+  Hashed,
+  HashJob,
+  Packed,
+  PackJob,
+  SettleJob,
+  Settled,
+} from "./jobs.ts";
+import { isRingCancelled } from "./ring-cancelled.ts";
 
-export interface LaneRun {
-  readonly source: AsyncIterable<Uint8Array>;
-  readonly job: Omit<ApplyJob, "kind" | "input">;
+export interface LaneOptions {
+  /** Whether a thread does nothing but hash; if not, the one that decompresses hashes, too. */
+  readonly ownHasher: boolean;
+}
+
+/** An archive that is to be made. */
+export interface PackRun extends Pick<PackJob, "sourceDateEpoch" | "trees"> {
   readonly signal?: AbortSignal | undefined;
+  /** Called with the bytes that were taken so far. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
 }
 
 const slotBytes = 256 * 1024;
-const slots = 8;
+/** What comes out of a decompressor goes three times as fast as what goes in, and has to last as long. */
+const compressedSlots = 4;
+const plainSlots = 8;
 
 /**
- * Two threads and the rings between: source → decompress → hash and write. Inflating and writing overlap only because each
- * has a thread of its own.
+ * The threads of one layer and the rings between them. To apply: source → inflate → write; to pack: walk → whoever compresses. In both
+ * what is in the plain ring is hashed. All of this overlaps only because each has a thread of its own, or with few processors each
+ * of the two that cost most; threads start when they are needed.
  */
 export class Lane {
-  readonly #decoder: JobWorker<DecodeJob> = new JobWorker("decode-worker");
-  readonly #writer: JobWorker<ApplyJob | SettleJob> = new JobWorker("apply-worker");
-  readonly #compressed: SharedRing = createSharedRing(slots, slotBytes);
-  readonly #plain: SharedRing = createSharedRing(slots, slotBytes);
+  readonly #decoder: JobThread<DecodeJob | HashJob> = new JobThread("decode-worker");
+  readonly #hasher: JobThread<HashJob> | undefined;
+  readonly #writer: JobThread<ApplyJob | SettleJob> = new JobThread("apply-worker");
+  readonly #packer: JobThread<ChangesJob | PackJob> = new JobThread("pack-worker");
+  readonly #compressed: SharedRing = createSharedRing(compressedSlots, slotBytes);
+  readonly #plain: SharedRing = createSharedRing(plainSlots, slotBytes);
 
-  get isDead(): boolean {
-    return this.#decoder.isDead || this.#writer.isDead;
+  constructor({ ownHasher }: LaneOptions) {
+    this.#hasher = ownHasher ? new JobThread("digest-worker") : undefined;
   }
 
-  async apply(run: LaneRun): Promise<Applied> {
-    const compressed = new BlockRing(this.#compressed);
-    const plain = new BlockRing(this.#plain);
-    compressed.reset();
-    plain.reset();
-    const failed = Promise.withResolvers<never>();
-    failed.promise.catch(() => undefined);
-    const cancel = (reason: unknown): void => {
-      compressed.cancel();
-      plain.cancel();
-      failed.reject(reason);
-    };
-    const onAbort = (): void => cancel(run.signal?.reason);
-    run.signal?.addEventListener("abort", onAbort, { once: true });
-    try {
-      run.signal?.throwIfAborted();
-      const pumping = pump(run, compressed, failed.promise);
-      const decoding = this.#decoder.run<undefined>({ input: this.#compressed, output: this.#plain });
-      const writing = this.#writer.run<Applied>({ ...run.job, kind: "apply", input: this.#plain });
-      for (const part of [pumping, decoding, writing]) part.catch(cancel);
-      const results = await Promise.allSettled([pumping, decoding, writing]);
-      run.signal?.throwIfAborted();
-      throwFirst(results);
-      return await writing;
-    } finally {
-      run.signal?.removeEventListener("abort", onAbort);
-    }
+  get isDead(): boolean {
+    return this.#threads().some((thread) => thread.isDead);
+  }
+
+  /** Starts the threads that apply. */
+  warmUp(): void {
+    for (const thread of [this.#writer, this.#hasher, this.#decoder]) thread?.start();
+  }
+
+  apply(run: LaneRun): Promise<Applied> {
+    const workers = { decoder: this.#decoder, hasher: this.#hasher, writer: this.#writer };
+    return new ApplyRun(run, workers, { compressed: this.#compressed, plain: this.#plain }).result();
   }
 
   settle(job: Omit<SettleJob, "kind">): Promise<Settled> {
     return this.#writer.run<Settled>({ ...job, kind: "settle" });
   }
 
+  /** The blocks of an archive, and what it came to, which resolves with their end. The lane is free when the blocks have ended. */
+  pack(run: PackRun): {
+    readonly blocks: AsyncGenerator<Uint8Array, void, undefined>;
+    readonly packed: Promise<Packed>;
+  } {
+    const { promise, resolve } = Promise.withResolvers<Packed>();
+    return { blocks: this.#pack(run, resolve), packed: promise };
+  }
+
+  /** The encoded list of changes. A block is valid until the next one is asked for. The lane is free when they have ended. */
+  async *changes(trees: Trees, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array, void, undefined> {
+    new BlockRing(this.#plain).reset();
+    yield* this.#take([this.#packer.run<undefined>({ kind: "changes", trees, output: this.#plain })], signal);
+  }
+
   async close(): Promise<void> {
-    await Promise.all([this.#decoder.close(), this.#writer.close()]);
+    await Promise.all(this.#threads().map((thread) => thread.close()));
   }
-}
 
-/** Moves the source into the ring. Once `failed` rejects it stops, even while the source has nothing to give. */
-async function pump(run: LaneRun, ring: BlockRing, failed: Promise<never>): Promise<void> {
-  const iterator = run.source[Symbol.asyncIterator]();
-  let bytes = 0;
-  let finished = false;
-  try {
-    for (;;) {
-      const next = await Promise.race([iterator.next(), failed]);
-      if (next.done === true) break;
-      await ring.put(next.value);
-      bytes += next.value.length;
-      run.onProgress?.(bytes);
+  #threads(): readonly Pick<JobThread<never>, "close" | "isDead">[] {
+    const threads = [this.#decoder, this.#writer, this.#packer];
+    return this.#hasher === undefined ? threads : [...threads, this.#hasher];
+  }
+
+  async *#pack(run: PackRun, onEnd: (packed: Packed) => void): AsyncGenerator<Uint8Array, void, undefined> {
+    const { trees, sourceDateEpoch, onProgress, signal } = run;
+    new BlockRing(this.#plain).reset(2);
+    const packing = this.#packer.run<PackSummary>({ kind: "pack", trees, sourceDateEpoch, output: this.#plain });
+    const hashing = (this.#hasher ?? this.#decoder).run<Hashed>({ kind: "hash", input: this.#plain });
+    let bytes = 0;
+    for await (const block of this.#take([packing, hashing], signal)) {
+      yield block;
+      onProgress?.((bytes += block.length));
     }
-    finished = true;
-    ring.end();
-  } finally {
-    // Not awaited: a generator that waits for bytes would hold the failure back until they come.
-    if (!finished) void iterator.return?.()?.then(undefined, () => undefined);
+    onEnd({ ...(await packing), ...(await hashing) });
+  }
+
+  /** Yields what the threads put into the plain ring, until all of them have ended well. */
+  async *#take(
+    parts: readonly Promise<unknown>[],
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    const ring = new BlockRing(this.#plain);
+    const cancel = (): void => ring.cancel();
+    for (const part of parts) part.catch(cancel);
+    signal?.addEventListener("abort", cancel, { once: true });
+    try {
+      signal?.throwIfAborted();
+      yield* ring.blocks();
+      await Promise.all(parts);
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw isRingCancelled(error) ? await whyCancelled(parts, error) : error;
+    } finally {
+      signal?.removeEventListener("abort", cancel);
+      // Left early: the threads must have noticed before they get the next job.
+      cancel();
+      await Promise.allSettled(parts);
+    }
   }
 }
 
-/** Of several failures, the one nearest to the source that is not just the echo of another. */
-function throwFirst(results: readonly PromiseSettledResult<unknown>[]): void {
-  const reasons = results.filter((result) => result.status === "rejected").map((result): unknown => result.reason);
-  if (reasons.length === 0) return;
-  throw reasons.find((reason) => !isRingCancelled(reason)) ?? reasons[0];
+/** The ring is cancelled when a thread has failed, which the others only echo. */
+async function whyCancelled(parts: readonly Promise<unknown>[], echo: unknown): Promise<unknown> {
+  for (const result of await Promise.allSettled(parts)) {
+    if (result.status === "rejected" && !isRingCancelled(result.reason)) return result.reason;
+  }
+  return echo;
 }

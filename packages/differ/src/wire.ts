@@ -36,7 +36,8 @@ export function unpackError(packed: WireError): Error {
   return Object.assign(error, packed.system);
 }
 
-function systemFields(error: object): Record<string, unknown> {
+/** What an error of the operating system carries besides its message. */
+export function systemFields(error: object): Record<string, unknown> {
   const names = ["code", "errno", "syscall"] as const;
   return Object.fromEntries(Object.entries(error).filter(([name]) => names.some((known) => known === name)));
 }

@@ -1,8 +1,10 @@
+import { setImmediate } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { expect, test } from "vitest";
 // The ring is no part of the package's surface, and it is where threads could lose bytes.
-import { BlockRing, createSharedRing, isRingCancelled } from "../src/block-ring.ts";
+import { BlockRing, createSharedRing } from "../src/block-ring.ts";
 import type { SharedRing } from "../src/block-ring.ts";
+import { isRingCancelled } from "../src/ring-cancelled.ts";
 
 const source = `
   const { parentPort, workerData } = require("node:worker_threads");
@@ -82,4 +84,32 @@ test("a producer that cancels wakes a consumer that waits for bytes", async () =
   await ring.put(new Uint8Array(4));
   ring.cancel();
   expect((await drained).failed).toBe("RingCancelled");
+});
+
+test("of two consumers each gets every byte, and the producer waits for the slower one", async () => {
+  const shared = createSharedRing(2, 4);
+  const producer = new BlockRing(shared);
+  producer.reset(2);
+  let put = 0;
+  const putting = async (): Promise<void> => {
+    for (const byte of [1, 2, 3, 4, 5]) {
+      await producer.put(Uint8Array.of(byte));
+      put += 1;
+    }
+    producer.end();
+  };
+  const take = (consumer: 0 | 1): Promise<(number | undefined)[]> =>
+    Array.fromAsync(new BlockRing(shared, consumer).blocks(), (block) => block[0]);
+  const first = Promise.all([putting(), take(0)]);
+  // A few turns of the event loop: whatever can go on has gone on.
+  for (let turn = 0; turn < 5; turn += 1) await setImmediate();
+  expect(put).toBe(2);
+  expect(await take(1)).toEqual([1, 2, 3, 4, 5]);
+  expect((await first)[1]).toEqual([1, 2, 3, 4, 5]);
+});
+
+test("memory that another version of the package has laid out is refused, not waited for", () => {
+  const shared = createSharedRing(2, 4);
+  new Int32Array(shared.control)[0] = 0;
+  expect(() => new BlockRing(shared)).toThrow(expect.objectContaining({ code: "ERR_INTERNAL" }));
 });

@@ -1,6 +1,7 @@
-import { access, mkdir, writeFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { bash } from "./shell.ts";
+import { buildOnce } from "./build-once.ts";
+import { runImageScript } from "./image-script.ts";
 
 /** OCI layouts, each with one image tagged `latest`. */
 export interface Corpus {
@@ -10,43 +11,23 @@ export interface Corpus {
   readonly app: string;
 }
 
-const epoch = "1735689600";
-
 /** Builds the images, or takes what an earlier run finished in the same directory. Needs root, mmdebstrap and umoci. */
 export async function buildCorpus(directory: string): Promise<Corpus> {
   const corpus = { debian: join(directory, "debian"), app: join(directory, "app") };
   await mkdir(directory, { recursive: true });
-  await once(corpus.debian, () => bash(debianScript, [directory], { SOURCE_DATE_EPOCH: epoch }));
-  await once(corpus.app, () => bash(appScript, [directory], { SOURCE_DATE_EPOCH: epoch }));
+  await buildDebian(directory);
+  await buildOnce(corpus.app, () => runImageScript(appScript, directory));
   return corpus;
 }
 
-async function once(layout: string, build: () => Promise<unknown>): Promise<void> {
-  const stamp = `${layout}.complete`;
-  const isBuilt = await access(stamp).then(
-    () => true,
-    () => false,
-  );
-  if (isBuilt) return;
-  await build();
-  await writeFile(stamp, "");
+/** Builds the image that all others have below. Resolves to its layout. */
+export async function buildDebian(directory: string): Promise<string> {
+  const layout = join(directory, "debian");
+  await buildOnce(layout, () => runImageScript(debianScript, directory));
+  return layout;
 }
 
-const shared = `
-umask 022
-dir=$1 bundle=$1/bundle
-export DEBIAN_FRONTEND=noninteractive
-layer() { # what changed in the bundle since the last one becomes a layer
-  umoci repack --refresh-bundle --image "$layout:latest" "$bundle" >/dev/null
-}
-finish() {
-  umoci config --image "$layout:latest" --architecture "$(dpkg --print-architecture)" --os linux --config.cmd /bin/bash
-  umoci gc --layout "$layout" >/dev/null
-  rm -rf "$bundle"
-}
-`;
-
-const debianScript = `${shared}
+const debianScript = `
 layout=$dir/debian
 rm -rf "$layout" "$bundle"
 mmdebstrap --variant=minbase --mode=root --quiet \
@@ -61,7 +42,7 @@ finish
 `;
 
 /** The last layer is made with GNU tar, since umoci writes no opaque marker: a directory removed and made again. */
-const appScript = `${shared}
+const appScript = `
 layout=$dir/app
 rm -rf "$layout" "$bundle"
 cp -a "$dir/debian" "$layout"

@@ -14,12 +14,17 @@ export interface DockerRegistry extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-export async function startDockerRegistry(): Promise<DockerRegistry> {
+export interface DockerRegistryOptions {
+  /** Whether manifests and blobs can be deleted. Default: true. */
+  readonly canDelete?: boolean | undefined;
+}
+
+export async function startDockerRegistry(options: DockerRegistryOptions = {}): Promise<DockerRegistry> {
   const directory = await mkdtemp(join(tmpdir(), "varve-registry-"));
   const host = `127.0.0.1:${await freePort()}`;
   const config = join(directory, "config.yml");
   const log = join(directory, "log");
-  await writeFile(config, configFor(host, join(directory, "data")));
+  await writeFile(config, configFor(host, join(directory, "data"), options.canDelete ?? true));
   const output = await open(log, "a");
   const child = spawn("docker-registry", ["serve", config], { stdio: ["ignore", output.fd, output.fd] });
   await output.close();
@@ -38,12 +43,12 @@ export async function startDockerRegistry(): Promise<DockerRegistry> {
   return { host, requests: async () => requestsIn(await readFile(log, "utf8")), close, [Symbol.asyncDispose]: close };
 }
 
-function configFor(host: string, data: string): string {
+function configFor(host: string, data: string, canDelete: boolean): string {
   return `version: 0.1
 log: { level: warn }
 storage:
   filesystem: { rootdirectory: ${data} }
-  delete: { enabled: true }
+  delete: { enabled: ${canDelete} }
 http: { addr: "${host}" }
 `;
 }

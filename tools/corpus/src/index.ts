@@ -1,3 +1,7 @@
+export { buildBenchImage, isBenchImage } from "./bench/bench-corpus.ts";
+export type { BenchImage } from "./bench/bench-corpus.ts";
+export { isLayerForm } from "./bench/layer-form.ts";
+export type { LayerForm } from "./bench/layer-form.ts";
 export { buildCorpus } from "./corpus.ts";
 export type { Corpus } from "./corpus.ts";
 export { startDockerRegistry } from "./docker-registry.ts";

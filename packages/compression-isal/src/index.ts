@@ -1,0 +1,1 @@
+export { createIsalDecoders } from "./isal-decoders.ts";
