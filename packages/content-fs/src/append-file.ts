@@ -4,11 +4,13 @@ import type { DataFile } from "./data-file.ts";
 import type { Syncer } from "./durability.ts";
 
 /** So many are filled, written and hashed at a time. */
-const maxBuffers = 16;
+const maxBuffers = 4;
 /** A file as small as this gets a small buffer, and is written at once when all of it is there. */
 const smallSize = 16 * 1024;
+/** Most files are no larger than this, and a full buffer would cost them more than all else. */
+const firstSize = 256 * 1024;
 /** As many bytes are written at once without waiting for more. */
-const worthWriting = 128 * 1024;
+const worthWriting = 512 * 1024;
 /** How long fewer bytes may stay in memory. */
 const lingerMs = 4;
 const syncAheadEvery = 32 * 1024 * 1024;
@@ -69,8 +71,12 @@ export class AppendFile {
     return this.#drain();
   }
 
-  /** Resolves when all bytes are on disk. */
-  async sync(): Promise<void> {
+  /**
+   * Resolves when all bytes are on disk.
+   *
+   * @param options.isLast a commit follows, for which nothing need be noted
+   */
+  async sync({ isLast = false }: { readonly isLast?: boolean } = {}): Promise<void> {
     await this.drain();
     await this.#syncing;
     this.#throwFailure();
@@ -81,7 +87,7 @@ export class AppendFile {
       this.#suspect(error);
       throw error;
     }
-    if (this.#syncer.enabled) this.#events.onSafe(size);
+    if (this.#syncer.enabled && !isLast) this.#events.onSafe(size);
   }
 
   /** Lets go of the file, without an error: what failed has been told or will be found. The file can be closed then. */
@@ -114,13 +120,19 @@ export class AppendFile {
     const total = this.#filled + bytes.byteLength;
     const room = this.#fill?.byteLength ?? 0;
     if (room < total) {
-      const grown = total <= smallSize ? Buffer.allocUnsafe(Math.max(2 * room, total)) : this.#pool.take();
+      const grown = this.#bufferFor(total, room);
       if (this.#fill !== undefined) grown.set(this.#fill.subarray(0, this.#filled));
       this.#fill = grown;
     }
     this.#fill?.set(bytes, this.#filled);
     this.#filled = total;
     this.#kick();
+  }
+
+  #bufferFor(total: number, room: number): Buffer {
+    if (total <= smallSize) return Buffer.allocUnsafe(Math.max(2 * room, total));
+    const isFirst = this.#position === 0 && this.#writing === undefined;
+    return isFirst && total <= firstSize ? Buffer.from(new SharedArrayBuffer(firstSize)) : this.#pool.take();
   }
 
   #hasBuffer(): boolean {

@@ -1,5 +1,5 @@
 /** Bytes in each. */
-export const bufferSize: number = 256 * 1024;
+export const bufferSize: number = 1024 * 1024;
 
 /** A few large buffers, made when they are needed and used again, in memory that the hash thread sees too. */
 export class BufferPool {
@@ -26,7 +26,7 @@ export class BufferPool {
 
   /** Gives a buffer back. One that is not from a pool is left alone. */
   give(buffer: Buffer): void {
-    if (!(buffer.buffer instanceof SharedArrayBuffer)) return;
+    if (buffer.byteLength !== bufferSize) return;
     this.#spares.push(buffer);
     this.stopWaiting();
   }

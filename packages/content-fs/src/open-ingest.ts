@@ -94,7 +94,7 @@ export class OpenIngest {
     if (!this.#host.syncer.enabled) return this.digest(algorithm);
     return this.#heartbeat.during(async () => {
       await this.#append.drain();
-      const [digest] = await Promise.all([this.digest(algorithm), this.#append.sync()]);
+      const [digest] = await Promise.all([this.digest(algorithm), this.#append.sync({ isLast: true })]);
       return digest;
     });
   }

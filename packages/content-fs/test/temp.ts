@@ -41,7 +41,8 @@ export function changeRecord(root: string, ref: string, changes: Record<string, 
 
 /** The process that wrote an ingest last, as if that had been before the machine was started last. */
 export function moveToAnotherBoot(root: string, ref: string): void {
-  const owner = String(recordOf(root, ref)["owner"]).replace(/[^/]*$/, "00000000-0000-4000-8000-000000000000");
+  const [pid, started, , ...rest] = String(recordOf(root, ref)["owner"]).split("/");
+  const owner = [pid, started, "00000000-0000-4000-8000-000000000000", ...rest].join("/");
   changeRecord(root, ref, { owner });
 }
 

@@ -1,3 +1,5 @@
+export { createBlobPipe } from "./blob-pipe.ts";
+export type { BlobPipe } from "./blob-pipe.ts";
 export type { CallOptions, WalkOptions } from "./call-options.ts";
 export type { ContentStore } from "./content-store.ts";
 export { copyBlob } from "./copy-blob.ts";
@@ -15,6 +17,7 @@ export {
   labelGcRoot,
   labelUncompressed,
 } from "./labels.ts";
+export { canIngest, canManageIngests } from "./ingester.ts";
 export { canLabel } from "./manager.ts";
 export type { BlobInfo, LabelChanges, Labeler, LabelOptions, Manager } from "./manager.ts";
 export type {
@@ -29,6 +32,7 @@ export type {
 export { openBlob } from "./open-blob.ts";
 export { openWriter } from "./open-writer.ts";
 export type { OpenWriterOptions } from "./open-writer.ts";
+export { canProvide } from "./provider.ts";
 export type { BlobReader, ByteRange, Provider, StreamOptions } from "./provider.ts";
 export { canQuarantine } from "./quarantine.ts";
 export type { QuarantinedBlob, Quarantiner } from "./quarantine.ts";

@@ -86,3 +86,13 @@ export interface IngestManager {
    */
   abort(ref: string, options?: CallOptions): Promise<void>;
 }
+
+/** Whether `store` implements `Ingester`. */
+export function canIngest<T extends object>(store: T): store is T & Ingester {
+  return "writer" in store && typeof store.writer === "function";
+}
+
+/** Whether `store` implements `IngestManager`. */
+export function canManageIngests<T extends object>(store: T): store is T & IngestManager {
+  return ["status", "statuses", "abort"].every((name) => typeof Reflect.get(store, name) === "function");
+}

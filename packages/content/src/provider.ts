@@ -42,3 +42,8 @@ export interface Provider {
    */
   open(descriptor: Descriptor, options?: CallOptions): Promise<BlobReader>;
 }
+
+/** Whether `store` implements `Provider`. */
+export function canProvide<T extends object>(store: T): store is T & Provider {
+  return "open" in store && typeof store.open === "function";
+}

@@ -18,6 +18,11 @@ export type {
 export { imageFilter } from "./image-filter.ts";
 export { manifestFor } from "./manifest-for.ts";
 export type { ImageManifest } from "./manifest-for.ts";
-export type { OnProgress, ProgressEvent } from "./progress.ts";
+export { observe } from "./observe.ts";
+export type { Observed, ObservedOptions, ObserveOptions } from "./observe.ts";
+export type { OnProgress, ProgressEvent, WaitCause } from "./progress.ts";
+export { createSummary } from "./summary.ts";
+export type { Summary, SummaryOptions } from "./summary.ts";
+export type { CriticalPhase, CriticalStep, TransferPhase, TransferSummary } from "./transfer-summary.ts";
 export { walk } from "./walk.ts";
 export type { WalkOptions } from "./walk.ts";

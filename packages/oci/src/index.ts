@@ -5,6 +5,8 @@ export type { Document, Index, Manifest, ParseOptions } from "./document.ts";
 export { configPlatform } from "./image-config.ts";
 export type { ContainerConfig, HistoryEntry, ImageConfig } from "./image-config.ts";
 export { useInlineData } from "./inline-data.ts";
+export { parseJson } from "./json-document.ts";
+export { JsonObject } from "./json-object.ts";
 export {
   bareMediaType,
   isAttestationType,

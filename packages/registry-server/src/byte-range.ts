@@ -18,7 +18,7 @@ export function requestedPart(header: string | undefined, size: number): Part | 
     return count === 0 ? "unsatisfiable" : { start: size - count, end: size };
   }
   const start = Number(first);
-  if (last !== "" && Number(last) < start) return undefined;
+  if (last !== "" && Number(last) < start) return "unsatisfiable";
   if (start >= size) return "unsatisfiable";
   return { start, end: last === "" ? size : Math.min(Number(last) + 1, size) };
 }

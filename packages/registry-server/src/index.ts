@@ -1,6 +1,14 @@
+export type { AccessAction, AccessRequest, Authenticate, Challenge } from "./authenticate.ts";
+export { basicAuthentication, passwordList } from "./basic-authentication.ts";
+export type { BasicAuthenticationOptions } from "./basic-authentication.ts";
 export { createImageTagStore } from "./image-tag-store.ts";
 export type { ImageTagStoreOptions } from "./image-tag-store.ts";
+export type { RegistryServerOptions, RequestRecord } from "./options.ts";
+export { createUpstream } from "./resolver-upstream.ts";
 export { createRegistryServer } from "./server.ts";
-export type { ListenOptions, RegistryAddress, RegistryServer, RegistryServerOptions, RequestRecord } from "./server.ts";
+export type { ListenOptions, RegistryAddress, RegistryServer } from "./server.ts";
 export { createMemoryTagStore } from "./tag-store.ts";
-export type { TagStore, TagTarget } from "./tag-store.ts";
+export type { NamedTarget, TagStore, TagTarget } from "./tag-store.ts";
+export { tokenAuthentication } from "./token-authentication.ts";
+export type { TokenAuthenticationOptions, TokenVerdict } from "./token-authentication.ts";
+export type { Upstream, UpstreamChoice, UpstreamFetchOptions } from "./upstream.ts";

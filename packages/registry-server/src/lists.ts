@@ -1,16 +1,13 @@
 import type { Call } from "./call.ts";
 import { ProtocolError } from "./protocol-error.ts";
-import { namesOf } from "./route.ts";
 import type { TagStore } from "./tag-store.ts";
 
 const maxPage = 10_000;
 
 /** Answers with the tags of a repository, in order, by pages if asked (`n`, `last`). */
-export async function sendTags(call: Call, tags: TagStore, repository: string): Promise<void> {
-  let all: readonly string[] = [];
-  for (const name of namesOf(repository, call.url)) if (all.length === 0) all = await tags.tags(name);
-  if (all.length === 0) throw new ProtocolError("NAME_UNKNOWN", "repository unknown to this registry");
-  const { page, link } = pageOf(call.url, all);
+export function sendTags(call: Call, repository: string, tags: readonly string[]): void {
+  if (tags.length === 0) throw new ProtocolError("NAME_UNKNOWN", "repository unknown to this registry");
+  const { page, link } = pageOf(call.url, tags);
   call.json(200, { name: repository, tags: page }, link);
 }
 
@@ -28,6 +25,7 @@ function pageOf(url: URL, all: readonly string[]): { page: string[]; link: Recor
   const page = rest.slice(0, count);
   const end = page.at(-1);
   if (end === undefined || page.length === rest.length) return { page, link: {} };
-  const next = `${url.pathname}?n=${count}&last=${encodeURIComponent(end)}`;
-  return { page, link: { link: `<${next}>; rel="next"` } };
+  const ns = url.searchParams.get("ns");
+  const query = new URLSearchParams({ n: String(count), last: end, ...(ns !== null && { ns }) });
+  return { page, link: { link: `<${url.pathname}?${query.toString()}>; rel="next"` } };
 }

@@ -13,6 +13,9 @@ export type Route =
   | { readonly type: "upload"; readonly repository: string; readonly id: string }
   | { readonly type: "referrers"; readonly repository: string; readonly digest: Digest };
 
+/** What is in a repository. */
+export type RepositoryRoute = Extract<Route, { readonly repository: string }>;
+
 export type ManifestReference = { readonly tag: string } | { readonly digest: Digest };
 
 const maxName = 255;
@@ -25,15 +28,18 @@ const tagPattern = /^\w[\w.-]{0,127}$/;
 const uploadId = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
- * Reads the path of a request.
+ * Reads the target of a request. One that is written in another way than its normal form, with dots to climb by or
+ * backslashes, is none of the API: servers in front of this one may read it differently.
  *
  * @throws ProtocolError the path is none of the API, or a name in it is malformed
  */
-export function parseRoute(url: URL): Route {
+export function parseRoute(target: string, url: URL): Route {
+  const path = target.split("?", 1)[0];
+  if (path !== url.pathname) throw new ProtocolError("PATH_UNKNOWN", "no such path");
   if (url.pathname === "/v2/" || url.pathname === "/v2") return { type: "root" };
   if (url.pathname === "/v2/_catalog") return { type: "catalog" };
   const route = url.pathname.startsWith("/v2/") ? parseBelow(url.pathname.slice("/v2/".length)) : undefined;
-  if (route === undefined) throw new ProtocolError("NOT_FOUND", "no such path");
+  if (route === undefined) throw new ProtocolError("PATH_UNKNOWN", "no such path");
   return route;
 }
 
@@ -57,22 +63,27 @@ function parseBelow(path: string): Route | undefined {
 
 /** @throws ProtocolError NAME_INVALID */
 function repositoryName(name: string): string {
-  const [first = "", ...others] = name.split("/");
-  // Mirrored repositories may be asked for with their registry in front, which may have a port.
-  const rest = others.length > 0 && hostPattern.test(first) && /[.:]/.test(first) ? others.join("/") : name;
-  if (name.length <= maxName && namePattern.test(rest)) return name;
+  if (isRepositoryName(name)) return name;
   throw new ProtocolError("NAME_INVALID", "not a repository name");
 }
 
-/**
- * Where to look for a repository: with the registry in front that the client takes this server for (`ns`, as containerd
- * asks mirrors), then as it is.
- */
-export function namesOf(repository: string, url: URL): readonly string[] {
+export function isRepositoryName(name: string): boolean {
+  const [first = "", ...others] = name.split("/");
+  // Mirrored repositories may be asked for with their registry in front, which may have a port.
+  const rest = others.length > 0 && hostPattern.test(first) && /[.:]/.test(first) ? others.join("/") : name;
+  return name.length <= maxName && namePattern.test(rest);
+}
+
+/** The registry that a client takes this server for (`ns`, as containerd asks mirrors), if that can be one. */
+export function namespaceOf(url: URL): string | undefined {
   const ns = url.searchParams.get("ns");
-  return ns !== null && ns.length <= maxName && hostPattern.test(ns)
-    ? [`${ns}/${repository}`, repository]
-    : [repository];
+  return ns !== null && ns.length <= maxName && hostPattern.test(ns) ? ns : undefined;
+}
+
+/** Where to look for a repository: with the registry in front that the server is taken for, then as it is. */
+export function namesOf(repository: string, url: URL): readonly string[] {
+  const ns = namespaceOf(url);
+  return ns === undefined ? [repository] : [`${ns}/${repository}`, repository];
 }
 
 function manifestReference(text: string): ManifestReference {
@@ -99,6 +110,6 @@ function decode(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    throw new ProtocolError("NOT_FOUND", "malformed escape in the path");
+    throw new ProtocolError("PATH_UNKNOWN", "malformed escape in the path");
   }
 }

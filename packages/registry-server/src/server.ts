@@ -1,54 +1,15 @@
 import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import type { ContentStore } from "@varve/content";
 import { CodedError } from "@varve/errors";
-import { sendBlob } from "./blobs.ts";
 import { Call } from "./call.ts";
-import { sendCatalog, sendTags } from "./lists.ts";
-import { Manifests } from "./manifests.ts";
+import { MemoryBudget } from "./memory-budget.ts";
+import type { RegistryServerOptions } from "./options.ts";
 import { ProtocolError } from "./protocol-error.ts";
+import { Registry } from "./registry.ts";
 import { parseRoute } from "./route.ts";
-import type { Route } from "./route.ts";
-import { createMemoryTagStore } from "./tag-store.ts";
-import type { TagStore } from "./tag-store.ts";
-import { continueUpload, startUpload } from "./upload-routes.ts";
-import { Uploads } from "./uploads.ts";
-
-/** One request that was answered, or broken off. */
-export interface RequestRecord {
-  readonly method: string;
-  /** Without the query. */
-  readonly path: string;
-  readonly status: number;
-  /** Bytes of the answer's body that were sent. */
-  readonly bytes: number;
-  /** Bytes of the request's body that were read. */
-  readonly received: number;
-  /** What went wrong inside; absent for mistakes of the client. */
-  readonly error?: unknown;
-}
-
-export interface RegistryServerOptions {
-  /** Holds manifests and blobs. The server does not close it. */
-  readonly content: ContentStore;
-  /** Default: tags in memory. */
-  readonly tags?: TagStore | undefined;
-  /** Refuses everything that changes something. Default: false. */
-  readonly readOnly?: boolean | undefined;
-  /** Largest manifest that is accepted, in bytes. Default: 8 MiB. */
-  readonly maxManifestSize?: number | undefined;
-  /** Milliseconds without a byte until a connection is closed. Default: 60,000. */
-  readonly idleTimeout?: number | undefined;
-  /** Uploads open at the same time. Default: 1000. */
-  readonly maxUploads?: number | undefined;
-  /** Milliseconds after which an upload that nobody continues is dropped. Default: one hour. */
-  readonly uploadIdleTimeout?: number | undefined;
-  /** Told of each request when it is over. It must not throw. */
-  readonly onRequest?: ((record: RequestRecord) => void) | undefined;
-}
 
 export interface ListenOptions {
-  /** Default: `127.0.0.1`. The server knows no users: who can reach it can read, and write unless it is read-only. */
+  /** Default: `127.0.0.1`. Unless `authenticate` is given, who can reach it can read, and write unless it is read-only. */
   readonly host?: string | undefined;
   /** Default: 0, a free port. */
   readonly port?: number | undefined;
@@ -79,14 +40,11 @@ export function createRegistryServer(options: RegistryServerOptions): RegistrySe
   return new HttpRegistryServer(options);
 }
 
-const writingMethods: ReadonlySet<string> = new Set(["PUT", "POST", "PATCH", "DELETE"]);
-
 class HttpRegistryServer implements RegistryServer {
   readonly #options: RegistryServerOptions;
   readonly #server: Server;
-  readonly #tags: TagStore;
-  readonly #manifests: Manifests;
-  readonly #uploads: Uploads;
+  readonly #registry: Registry;
+  readonly #budget: MemoryBudget;
   readonly #stop = new AbortController();
   readonly #running = new Set<Promise<void>>();
   #address: RegistryAddress | undefined;
@@ -94,23 +52,21 @@ class HttpRegistryServer implements RegistryServer {
 
   constructor(options: RegistryServerOptions) {
     this.#options = options;
-    this.#tags = options.tags ?? createMemoryTagStore();
-    this.#manifests = new Manifests(options.content, this.#tags, options.maxManifestSize ?? 8 * 1024 * 1024);
-    this.#uploads = new Uploads(options.content, {
-      maxUploads: options.maxUploads ?? 1000,
-      uploadIdleTimeout: options.uploadIdleTimeout ?? 3_600_000,
-    });
+    const { maxManifestSize = 8 * 1024 * 1024 } = options;
+    this.#budget = new MemoryBudget(32 * maxManifestSize);
+    this.#registry = new Registry({ ...options, maxManifestSize }, this.#budget, this.#stop.signal);
     const idleTimeout = options.idleTimeout ?? 60_000;
     // No limit on a whole request: a large layer over a slow line takes as long as it takes, if only bytes flow.
-    this.#server = createServer(
-      { requestTimeout: 0, headersTimeout: Math.min(idleTimeout, 30_000) },
-      (request, response) => {
-        const running = this.#serve(request, response);
-        this.#running.add(running);
-        void running.finally(() => this.#running.delete(running));
-      },
-    );
+    this.#server = createServer({ requestTimeout: 0, headersTimeout: Math.min(idleTimeout, 30_000) });
     this.#server.timeout = idleTimeout;
+    this.#server.maxConnections = options.maxConnections ?? 1000;
+    const run = (request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void => {
+      const running = this.#serve(request, response, expectsContinue);
+      this.#running.add(running);
+      void running.finally(() => this.#running.delete(running));
+    };
+    this.#server.on("request", (request, response) => run(request, response, false));
+    this.#server.on("checkContinue", (request, response) => run(request, response, true));
   }
 
   get address(): RegistryAddress | undefined {
@@ -152,27 +108,33 @@ class HttpRegistryServer implements RegistryServer {
     this.#server.closeAllConnections();
     await closed;
     await Promise.all(this.#running);
-    await this.#uploads.close();
+    await this.#registry.close();
   }
 
   /** Never rejects: whatever happens becomes an answer and a record. */
-  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async #serve(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> {
     const gone = new AbortController();
     response.once("close", () => gone.abort(new CodedError("ERR_ABORTED", "registry server: the client went away")));
     response.setHeader("docker-distribution-api-version", "registry/2.0");
     response.setHeader("x-content-type-options", "nosniff");
-    const url = URL.parse(`http://registry${request.url?.startsWith("/") === true ? request.url : "/"}`);
+    const target = request.url ?? "";
+    const url = target.startsWith("/") ? URL.parse(`http://registry${target}`) : undefined;
     const signal = AbortSignal.any([gone.signal, this.#stop.signal]);
-    const call = new Call(request, response, url ?? new URL("http://registry/"), signal);
+    const call = new Call(request, response, {
+      url: url ?? new URL("http://registry/"),
+      signal,
+      expectsContinue,
+      budget: this.#budget,
+    });
     let failure: unknown;
     try {
-      await this.#answer(call, parseRoute(call.url));
+      await this.#registry.answer(call, parseRoute(target, call.url));
     } catch (error) {
-      if (!(error instanceof ProtocolError) && !signal.aborted) failure = error;
-      call.fail(error);
+      if (!signal.aborted) failure = failureIn(error);
+      await call.fail(error);
     }
     this.#options.onRequest?.({
-      method: request.method ?? "",
+      method: call.method,
       path: call.url.pathname,
       status: response.statusCode,
       bytes: call.sent,
@@ -180,42 +142,10 @@ class HttpRegistryServer implements RegistryServer {
       ...(failure !== undefined && { error: failure }),
     });
   }
+}
 
-  async #answer(call: Call, route: Route): Promise<void> {
-    const method = call.request.method ?? "";
-    if (this.#options.readOnly === true && writingMethods.has(method)) {
-      throw new ProtocolError("UNSUPPORTED", "this registry is read-only");
-    }
-    const { content } = this.#options;
-    const reading = method === "GET" || method === "HEAD";
-    switch (route.type) {
-      case "root":
-        if (reading) return call.json(200, {});
-        break;
-      case "catalog":
-        if (reading) return sendCatalog(call, this.#tags);
-        break;
-      case "tags":
-        if (reading) return sendTags(call, this.#tags, route.repository);
-        break;
-      case "manifest":
-        if (reading) return this.#manifests.send(call, route.repository, route.reference);
-        if (method === "PUT") return this.#manifests.receive(call, route.repository, route.reference);
-        if (method === "DELETE") return this.#manifests.delete(call, route.repository, route.reference);
-        break;
-      case "blob":
-        if (reading) return sendBlob(call, content, route.digest);
-        break;
-      case "uploads":
-        if (method === "POST") return startUpload(call, content, this.#uploads, route.repository);
-        break;
-      case "upload":
-        if (method !== "POST") return continueUpload(call, this.#uploads, route.repository, route.id);
-        break;
-      case "referrers":
-        // Clients fall back to the referrers tag (distribution specification, "Unavailable Referrers API").
-        throw new ProtocolError("NOT_FOUND", "no referrers API");
-    }
-    throw new ProtocolError("UNSUPPORTED", "the operation is not supported");
-  }
+/** What went wrong here or behind this server; mistakes of clients are none of that. */
+function failureIn(error: unknown): unknown {
+  if (!(error instanceof ProtocolError)) return error;
+  return error.cause ?? (error.status >= 500 ? error : undefined);
 }

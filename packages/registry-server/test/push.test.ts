@@ -39,7 +39,11 @@ describe("uploads", () => {
       body: bytes.subarray(2000),
       headers: { "content-range": "2000-2999" },
     });
-    expect([wrong.status, wrong.headers.get("range"), await codeOf(wrong)]).toEqual([416, "0-999", "RANGE_INVALID"]);
+    expect([wrong.status, wrong.headers.get("range"), await codeOf(wrong)]).toEqual([
+      416,
+      "0-999",
+      "BLOB_UPLOAD_INVALID",
+    ]);
     const second = await registry.ask("PATCH", path, { body: bytes.subarray(1000, 2000) });
     expect(second.headers.get("range")).toBe("0-1999");
     const status = await registry.ask("GET", path);
@@ -158,12 +162,13 @@ describe("manifests", () => {
     }
   });
 
-  test("a manifest must come after what it names", async () => {
+  test("a manifest must come after what it names, and an index may come before", async () => {
     await using registry = await startServer();
     const layer = digestOf("missing");
     const manifest = manifestOf(await registry.pushBlob("a", bytes), [layer]);
     const response = await registry.ask("PUT", "a/manifests/v1", { body: manifest, headers });
     expect([response.status, await codeOf(response)]).toEqual([404, "MANIFEST_BLOB_UNKNOWN"]);
+    expect((await registry.ask("GET", "a/manifests/v1")).status).toBe(404);
     const index = JSON.stringify({
       schemaVersion: 2,
       manifests: [{ mediaType: manifestType, digest: layer, size: 1 }],
@@ -172,8 +177,8 @@ describe("manifests", () => {
       body: index,
       headers: { "content-type": indexType },
     });
-    expect(await codeOf(indexed)).toBe("MANIFEST_BLOB_UNKNOWN");
-    expect((await registry.ask("GET", "a/manifests/v1")).status).toBe(404);
+    expect(indexed.status).toBe(201);
+    expect((await registry.ask("GET", `a/manifests/${layer}`)).status).toBe(404);
   });
 
   test("layers that are kept elsewhere need not be here", async () => {
@@ -191,6 +196,7 @@ describe("manifests", () => {
     ["manifest and index at once", '{"layers": [], "manifests": [], "config": {}}'],
     ["an unknown type", `{"mediaType": "text/html", "layers": [], "config": {"digest": "${digest}"}}`],
     ["a type that does not fit", `{"mediaType": "${indexType}", "layers": [], "config": {"digest": "${digest}"}}`],
+    ["a name that stands twice", '{"manifests": [], "manifests": []}'],
     ["no config", '{"layers": []}'],
     ["a malformed digest", '{"manifests": [{"digest": "sha256:xyz"}]}'],
     [
@@ -219,7 +225,7 @@ describe("manifests", () => {
   test("a manifest over the limit is refused and not stored", async () => {
     await using registry = await startServer({ maxManifestSize: 1000 });
     const response = await registry.ask("PUT", "a/manifests/v1", { body: " ".repeat(5000) });
-    expect([response.status, await codeOf(response)]).toEqual([413, "TOO_LARGE"]);
+    expect([response.status, await codeOf(response)]).toEqual([413, "SIZE_INVALID"]);
   });
 
   test("a blob that is no manifest is none", async () => {
@@ -237,18 +243,5 @@ describe("manifests", () => {
     const response = await registry.ask("PUT", path, { body: manifest, headers });
     expect(response.headers.get("oci-tag")).toBe("one, two");
     expect((await registry.ask("HEAD", "a/manifests/two")).status).toBe(200);
-  });
-
-  test("deleting takes away a tag, or all tags of a digest, and leaves the manifest", async () => {
-    await using registry = await startServer();
-    const manifest = manifestOf(await registry.pushBlob("a", bytes), []);
-    await registry.ask("PUT", "a/manifests/v1", { body: manifest, headers });
-    expect((await registry.ask("DELETE", "a/manifests/v1")).status).toBe(202);
-    expect((await registry.ask("DELETE", "a/manifests/v1")).status).toBe(404);
-    expect((await registry.ask("DELETE", `a/manifests/${digestOf(manifest)}`)).status).toBe(404);
-    await registry.ask("PUT", "a/manifests/v2", { body: manifest, headers });
-    expect((await registry.ask("DELETE", `a/manifests/${digestOf(manifest)}`)).status).toBe(202);
-    expect((await registry.ask("HEAD", "a/manifests/v2")).status).toBe(404);
-    expect((await registry.ask("HEAD", `a/manifests/${digestOf(manifest)}`)).status).toBe(200);
   });
 });

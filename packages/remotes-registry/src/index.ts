@@ -1,2 +1,12 @@
-export type { Credentials, CredentialsCallback, RegistryResolverOptions } from "./options.ts";
+export type { Credentials, CredentialsCallback } from "@varve/credentials";
+export { verifyLogin } from "./auth/verify-login.ts";
+export type { VerifiedLogin, VerifyLoginOptions } from "./auth/verify-login.ts";
+export type { ClientCertificate, EndpointCapability, EndpointsCallback, RegistryEndpoint } from "./hosts/endpoint.ts";
+export { firstOf } from "./hosts/first-of.ts";
+export { hostsDirectories } from "./hosts/hosts-directories.ts";
+export type { HostsDirectoriesOptions } from "./hosts/hosts-directories.ts";
+export type { CredentialHelper } from "./hosts/hosts-toml.ts";
+export { registriesConf } from "./hosts/registries-conf.ts";
+export type { RegistryExchange, RegistryNotice } from "./notice.ts";
+export type { ProxyOptions, RegistryResolverOptions } from "./options.ts";
 export { createRegistryResolver } from "./resolver.ts";

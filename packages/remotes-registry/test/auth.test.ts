@@ -4,7 +4,17 @@ import { fakeRegistry, send } from "./fake-registry.ts";
 import { errorOf, fetchLayer, sendManifest, tagPath, target, testResolver } from "./fixtures.ts";
 import { pullScope, sendJson, tokenCalls, tokenRegistry } from "./token-registry.ts";
 
-const user: Credentials = { username: "ann", password: "s3cret:with/colon" };
+const user: Credentials = { username: "ann", password: "planted-secret:with/colon" };
+
+// A1
+test("a registry that asks nobody who they are gets no credentials, though there are some", async () => {
+  await using registry = await fakeRegistry(sendManifest);
+  await using resolver = testResolver({ credentials: async () => user });
+  await resolver.resolve(`${registry.host}/lib/app:v1`);
+  await resolver.resolve(`${registry.host}/lib/app:v1`);
+  expect(registry.log()).toEqual([`HEAD ${tagPath}`, `HEAD ${tagPath}`]);
+  expect(registry.seen.map(({ headers }) => headers.authorization)).toEqual([undefined, undefined]);
+});
 
 describe("bearer tokens", () => {
   // A2, A8, C-RES.1
@@ -183,6 +193,12 @@ describe("token servers", () => {
     "https://192.168.0.1:8443/",
     "https://[fe80::1]/token",
     "https://[::ffff:10.0.0.1]/token",
+    "https://[64:ff9b::169.254.169.254]/token",
+    "https://[2002:a9fe:a9fe::]/token",
+    "https://[::]/token",
+    "https://2852039166/token",
+    "https://0xa9fea9fe/token",
+    "https://224.0.0.1/token",
     "ftp://auth.test/token",
     "file:///etc/passwd",
   ])("at %s are not asked", async (realm) => {
@@ -202,6 +218,7 @@ describe("token servers", () => {
     await using resolver = testResolver({ credentials: async () => user });
     await expect(resolver.resolve(`${registry.host}/lib/app:v1`)).rejects.toMatchObject({
       code: "ERR_PERMISSION_DENIED",
+      message: expect.stringContaining("token server http://169.254.169.254/secrets: an address of an inner network"),
     });
   });
 

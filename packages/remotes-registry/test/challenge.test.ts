@@ -1,6 +1,6 @@
 // The parser is not exported: servers that send odd headers are too many to play each of them.
 import { describe, expect, test } from "vitest";
-import { parseChallenges } from "../src/challenge.ts";
+import { parseChallenges } from "../src/auth/challenge.ts";
 
 function plain(header: string | readonly string[] | undefined): [string, Record<string, string>][] {
   return parseChallenges(header).map(({ scheme, parameters }) => [scheme, Object.fromEntries(parameters)]);

@@ -1,14 +1,14 @@
 import type { Credentials } from "@varve/remotes-registry";
 import { describe, expect, test } from "vitest";
 import { fakeRegistry, send, sendError } from "./fake-registry.ts";
-import { fetchLayer, sendManifest, tagPath, target, testResolver } from "./fixtures.ts";
+import { errorOf, fetchLayer, manifest, sendManifest, tagPath, target, testResolver } from "./fixtures.ts";
 import { pullScope, sendJson, tokenCalls, tokenRegistry } from "./token-registry.ts";
 
-const user: Credentials = { username: "ann", password: "s3cret:with/colon" };
-const basic = `Basic ${Buffer.from("ann:s3cret:with/colon").toString("base64")}`;
+const user: Credentials = { username: "ann", password: "planted-secret:with/colon" };
+const basic = `Basic ${Buffer.from("ann:planted-secret:with/colon").toString("base64")}`;
 
-function noBody(): AsyncIterable<Uint8Array> {
-  throw new Error("nothing is to be sent");
+async function* manifestBody(): AsyncGenerator<Uint8Array, void, undefined> {
+  yield manifest;
 }
 
 describe("user and password", () => {
@@ -47,7 +47,7 @@ describe("user and password", () => {
       service: "reg",
       grant_type: "password",
       username: "ann",
-      password: "s3cret:with/colon",
+      password: "planted-secret:with/colon",
     });
   });
 
@@ -55,7 +55,12 @@ describe("user and password", () => {
   test("that are wrong are refused without being told to anybody", async () => {
     await using registry = await tokenRegistry({
       token: (seen, response) => {
-        sendError(response, 401, "UNAUTHORIZED", `bad ${seen.headers.authorization ?? ""} or s3cret:with/colon`);
+        sendError(
+          response,
+          401,
+          "UNAUTHORIZED",
+          `bad ${seen.headers.authorization ?? ""} or planted-secret:with/colon`,
+        );
       },
     });
     await using resolver = testResolver({ credentials: async () => user });
@@ -64,7 +69,7 @@ describe("user and password", () => {
       code: "ERR_UNAUTHENTICATED",
       message: expect.stringContaining("bad Basic … or …"),
     });
-    expect(JSON.stringify(failure) + String(failure)).not.toMatch(/s3cret|YW5u/);
+    expect(JSON.stringify(failure) + String(failure)).not.toMatch(/planted|YW5u/);
   });
 
   // A3, C-RES.1
@@ -90,6 +95,36 @@ describe("user and password", () => {
       message: `registry ${registry.host}: not logged in: it wants a user and a password`,
     });
     expect(registry.seen.map(({ headers }) => headers.authorization)).toEqual([undefined]);
+  });
+
+  // T7
+  test("that are missing leave no answer unread, which would keep its connection", async () => {
+    await using registry = await fakeRegistry((_seen, response) => {
+      send(response, 401, { "www-authenticate": "Basic realm=x" }, "you are nobody ".repeat(100_000));
+    });
+    await using resolver = testResolver({ maxConcurrentPerHost: 10 });
+    const failures = await Promise.all(Array.from({ length: 10 }, () => errorOf(fetchLayer(resolver, registry.host))));
+    for (const failure of failures) expect(failure).toMatchObject({ code: "ERR_UNAUTHENTICATED" });
+    expect(registry.seen).toHaveLength(10);
+    await expect.poll(() => registry.sockets.size).toBe(0);
+  });
+
+  // T8
+  test("that do not come are not waited for by who gives up", async () => {
+    await using registry = await fakeRegistry(sendManifest);
+    const asked = Promise.withResolvers<void>();
+    await using resolver = testResolver({
+      credentials: () => {
+        asked.resolve();
+        return new Promise(() => undefined);
+      },
+    });
+    const stop = new AbortController();
+    const reason = new Error("enough");
+    const refused = errorOf(resolver.resolve(`${registry.host}/lib/app:v1`, { signal: stop.signal }));
+    await asked.promise;
+    stop.abort(reason);
+    expect(await refused).toBe(reason);
   });
 
   // C-RES.2, A13
@@ -149,8 +184,8 @@ describe("tokens from elsewhere", () => {
     });
     await using resolver = testResolver({ credentials: async () => ({ identityToken: "id-1" }) });
     await resolver.resolve(`${registry.host}/lib/app:v1`);
-    const push = resolver.pusher(`${registry.host}/lib/app`).push(target, { body: noBody, reference: "v1" });
-    expect(await push).toBe(false);
+    const push = resolver.pusher(`${registry.host}/lib/app`).push(target, { body: manifestBody, tags: ["v1"] });
+    expect(await push).toBe("exists");
     const forms = tokenCalls(registry).map(({ body: form }) => new URLSearchParams(form.toString()));
     expect(forms.map((form) => [form.get("grant_type"), form.get("refresh_token"), form.get("scope")])).toEqual([
       ["refresh_token", "id-1", pullScope],

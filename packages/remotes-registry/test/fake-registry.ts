@@ -2,6 +2,7 @@ import { createServer } from "node:http";
 import type { IncomingHttpHeaders, IncomingMessage, RequestListener, Server, ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { Socket } from "node:net";
+import type { TlsOptions } from "node:tls";
 
 /** One request as the server saw it, with its whole body. */
 export interface Seen {
@@ -28,8 +29,8 @@ export interface FakeRegistry extends AsyncDisposable {
 }
 
 export interface FakeOptions {
-  /** Key and certificate: the server speaks https. */
-  readonly tls?: { readonly key: string; readonly cert: string } | undefined;
+  /** Key and certificate, or more: the server speaks https. */
+  readonly tls?: (TlsOptions & { readonly key: string; readonly cert: string }) | undefined;
   /** Name to be asked by. Default: 127.0.0.1. */
   readonly name?: string | undefined;
 }

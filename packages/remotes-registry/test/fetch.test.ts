@@ -1,5 +1,4 @@
 import { createServer } from "node:net";
-import { deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { fakeRegistry, portOf, send, sendAndBreak, sendBlob, sendError } from "./fake-registry.ts";
 import { blob, blobPath, fetchLayer, fetchOf, layer, manifest, target, testResolver } from "./fixtures.ts";
@@ -41,52 +40,6 @@ describe("a blob", () => {
     });
     await using resolver = testResolver();
     expect(await fetchLayer(resolver, registry.host)).toEqual(blob);
-  });
-
-  // B7, C-FET.4
-  test.each([
-    ["gzip", gzipSync(blob)],
-    ["x-gzip", gzipSync(blob)],
-    ["deflate", deflateSync(blob)],
-    ["zstd", zstdCompressSync(blob)],
-    ["gzip, zstd", zstdCompressSync(gzipSync(blob))],
-    ["identity", blob],
-  ])("that a cache encoded as %s is decoded", async (encoding, bytes) => {
-    await using registry = await fakeRegistry((_seen, response) => {
-      send(response, 200, { "content-encoding": encoding }, bytes);
-    });
-    await using resolver = testResolver();
-    expect(await fetchLayer(resolver, registry.host)).toEqual(blob);
-  });
-
-  // B7: a range of encoded bytes is of no use
-  test("that is encoded and broken off is begun anew, and passed on from where it was", async () => {
-    const encoded = gzipSync(blob, { level: 0 });
-    await using registry = await fakeRegistry((seen, response) => {
-      const headers = { "content-encoding": "gzip", "content-length": String(encoded.byteLength) };
-      if (seen.headers.range !== undefined) {
-        const start = Number(seen.headers.range.slice(6, -1));
-        const part = encoded.subarray(start);
-        const range = `bytes ${start}-${encoded.byteLength - 1}/${encoded.byteLength}`;
-        send(response, 206, { "content-encoding": "gzip", "content-range": range }, part);
-      } else if (registry.seen.length === 1) sendAndBreak(response, 200, headers, encoded.subarray(0, 150_000));
-      else send(response, 200, headers, encoded);
-    });
-    await using resolver = testResolver();
-    expect(await fetchLayer(resolver, registry.host)).toEqual(blob);
-  });
-
-  test("in an unknown encoding, or a broken one, is refused", async () => {
-    await using registry = await fakeRegistry((seen, response) => {
-      const encoding = seen.path.includes("/odd/") ? "br, compress" : "gzip";
-      send(response, 200, { "content-encoding": encoding }, blob);
-    });
-    await using resolver = testResolver();
-    const odd = fetchOf(resolver.fetcher(`${registry.host}/odd/app`), layer);
-    await expect(odd).rejects.toMatchObject({ code: "ERR_NOT_IMPLEMENTED" });
-    while (registry.sockets.size > 0) await new Promise((resolve) => setTimeout(resolve, 5));
-    const broken = fetchOf(resolver.fetcher(`${registry.host}/lib/app`), layer);
-    await expect(broken).rejects.toMatchObject({ code: "ERR_INVALID_DATA" });
   });
 
   // B1: known from the header, before a byte is read
@@ -194,7 +147,7 @@ describe("a transfer that breaks off", () => {
     expect(registry.seen.length).toBe(4);
   });
 
-  // B3, N07
+  // B3, N07, U-FET.2, C-FET.1
   test("goes on where ranges are ignored, by dropping what is there already", async () => {
     await using registry = await fakeRegistry((_seen, response) => {
       if (registry.seen.length > 2) send(response, 200, {}, blob);

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { fakeRegistry, send, sendAndBreak, sendBlob } from "./fake-registry.ts";
 import { blob, blobPath, fetchLayer, sendManifest, target, testResolver } from "./fixtures.ts";
 
@@ -27,7 +27,7 @@ describe("a redirect", () => {
     ]);
   });
 
-  // D2
+  // D2, U-RES.7
   test("on the same host keeps them, and a relative address is resolved", async () => {
     await using registry = await fakeRegistry((seen, response) => {
       if (seen.path === "/data?x=1") sendBlob(seen, response, blob);
@@ -84,6 +84,19 @@ describe("a redirect", () => {
     expect(grants).toBe(2);
   });
 
+  // N06
+  test("to a host where nobody is, is asked for anew: the registry may know a better one", async () => {
+    await using storage = await fakeRegistry((seen, response) => sendBlob(seen, response, blob));
+    await using registry = await fakeRegistry((_seen, response) => {
+      const location = registry.seen.length < 3 ? "http://127.0.0.1:1/blob" : storage.url;
+      send(response, 307, { location });
+    });
+    await using resolver = testResolver();
+    expect(await fetchLayer(resolver, registry.host)).toEqual(blob);
+    expect(registry.seen).toHaveLength(3);
+    expect(storage.seen).toHaveLength(1);
+  });
+
   // D4
   test("to a host that wants a login of its own gets none of ours", async () => {
     await using storage = await fakeRegistry((seen, response) => {
@@ -113,7 +126,18 @@ describe("a redirect", () => {
     expect(registry.seen).toHaveLength(1);
   });
 
-  // D5
+  // D5, U-RES.7
+  test("may lead on to others, ten in all", async () => {
+    await using registry = await fakeRegistry((seen, response) => {
+      const step = Number(/^\/step\/(\d+)$/.exec(seen.path)?.[1] ?? 0);
+      if (step === 10) send(response, 200, {}, blob);
+      else send(response, 307, { location: `/step/${step + 1}` });
+    });
+    await using resolver = testResolver();
+    expect(await fetchLayer(resolver, registry.host)).toEqual(blob);
+  });
+
+  // D5, U-RES.7
   test("in a circle, or on and on, is given up", async () => {
     await using registry = await fakeRegistry((seen, response) => {
       const step = Number(/^\/step\/(\d+)$/.exec(seen.path)?.[1] ?? 0);
@@ -132,9 +156,12 @@ describe("a redirect", () => {
   });
 
   test.each(["file:///etc/passwd", "gopher://x/", "http://"])("to %s is no redirect", async (location) => {
-    await using registry = await fakeRegistry((_seen, response) => send(response, 307, { location }));
+    // More than is read ahead: an answer that nobody ends would keep its connection.
+    const body = Buffer.alloc(4 * 1024 * 1024);
+    await using registry = await fakeRegistry((_seen, response) => send(response, 307, { location }, body));
     await using resolver = testResolver();
     await expect(fetchLayer(resolver, registry.host)).rejects.toMatchObject({ code: "ERR_INVALID_DATA" });
+    await vi.waitFor(() => expect(registry.sockets.size).toBe(0), { timeout: 10_000 });
   });
 
   // D6

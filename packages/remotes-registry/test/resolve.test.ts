@@ -2,11 +2,11 @@ import type { IncomingHttpHeaders } from "node:http";
 import { digestOf } from "@varve/digest";
 import { mediaTypes } from "@varve/oci";
 import { describe, expect, test } from "vitest";
-import { fakeRegistry, send, sendError } from "./fake-registry.ts";
+import { fakeRegistry, send, sendAndBreak, sendError } from "./fake-registry.ts";
 import { blob, fetchOf, layer, manifest, sendManifest, tagPath, target, testResolver } from "./fixtures.ts";
 
 describe("a tag", () => {
-  // M1, M2, T6
+  // M1, M2, T6, U-RES.1
   test("is resolved by one HEAD that names what we can read", async () => {
     await using registry = await fakeRegistry(sendManifest);
     await using resolver = testResolver();
@@ -63,6 +63,45 @@ describe("a tag", () => {
     expect(registry.log()).toEqual([`HEAD ${tagPath}`, `GET ${tagPath}`]);
   });
 
+  // C-RES.8, U-RES.6
+  test.each([
+    ["breaks off", undefined],
+    ["fails", 503],
+  ])(
+    "that is forbidden stays so when the request for the reason %s, and is not asked a third time",
+    async (_what, status) => {
+      await using registry = await fakeRegistry((seen, response) => {
+        if (seen.method === "HEAD") send(response, 403);
+        else if (status === undefined) response.destroy();
+        else send(response, status);
+      });
+      await using resolver = testResolver();
+      await expect(resolver.resolve(`${registry.host}/lib/app:v1`)).rejects.toMatchObject({
+        code: "ERR_PERMISSION_DENIED",
+        message: expect.stringContaining("403 Forbidden"),
+      });
+      expect(registry.log()).toEqual([`HEAD ${tagPath}`, `GET ${tagPath}`]);
+    },
+  );
+
+  // M14: Harbor and Red Hat, whose HEAD says even less
+  test("that is unknown but means not found is not found", async () => {
+    await using registry = await fakeRegistry((seen, response) => {
+      if (seen.method === "HEAD") send(response, 400);
+      else sendError(response, 400, "UNKNOWN", "artifact lib/app:v1 not found");
+    });
+    await using resolver = testResolver();
+    await expect(resolver.resolve(`${registry.host}/lib/app:v1`)).rejects.toMatchObject({ code: "ERR_NOT_FOUND" });
+  });
+
+  // C-RES.8
+  test.each([404, 401, 500])("that is answered with %i is not asked for by GET", async (status) => {
+    await using registry = await fakeRegistry((_seen, response) => send(response, status));
+    await using resolver = testResolver({ retries: 0 });
+    await expect(resolver.resolve(`${registry.host}/lib/app:v1`)).rejects.toMatchObject({ code: /^ERR_/ });
+    expect(registry.log().filter((line) => line.startsWith("GET /v2/lib"))).toEqual([]);
+  });
+
   // M4
   test("whose body is not what the header says is refused", async () => {
     await using registry = await fakeRegistry((seen, response) => {
@@ -78,7 +117,7 @@ describe("a tag", () => {
     });
   });
 
-  // M6
+  // M6, U-RES.1
   test("of an endless manifest is refused, whether by its length or by its bytes", async () => {
     await using registry = await fakeRegistry((seen, response) => {
       if (seen.path.endsWith("told")) sendManifest(seen, response, { "content-length": "9000000" });
@@ -98,6 +137,21 @@ describe("a tag", () => {
         message: expect.stringContaining("limit of 100000"),
       });
     }
+  });
+
+  // T2
+  test("whose body breaks off is asked for again, and not for ever", async () => {
+    await using registry = await fakeRegistry((seen, response) => {
+      const broken = seen.path.endsWith("always") || registry.seen.length < 5;
+      if (seen.method === "HEAD") send(response, 405);
+      else if (broken) sendAndBreak(response, 200, { "content-length": "1000" }, Buffer.from("{"));
+      else sendManifest(seen, response);
+    });
+    await using resolver = testResolver();
+    expect((await resolver.resolve(`${registry.host}/lib/app:v1`)).descriptor).toEqual(target);
+    const before = registry.seen.length;
+    await expect(resolver.resolve(`${registry.host}/lib/app:always`)).rejects.toMatchObject({ code: "ERR_NETWORK" });
+    expect(registry.seen.length - before).toBe(10);
   });
 
   // M7
@@ -123,6 +177,28 @@ describe("a tag", () => {
     });
     await using resolver = testResolver();
     await expect(resolver.resolve(`${registry.host}/lib/app:v1`)).rejects.toMatchObject({ code: "ERR_INVALID_DATA" });
+  });
+
+  // M5
+  test.each([
+    ["with layers and manifests", JSON.stringify({ schemaVersion: 2, layers: [], manifests: [] })],
+    ["with layers, as an index", JSON.stringify({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, layers: [] })],
+    ["with manifests, as a manifest", JSON.stringify({ mediaType: mediaTypes.ociManifest, manifests: [] })],
+    ["that is a page", "<html>log in first</html>"],
+    ["that is no object", "[]"],
+    ["that is nothing", ""],
+  ])("of a document %s is refused", async (_what, body) => {
+    for (const type of ["text/html", "application/json", mediaTypes.ociIndex]) {
+      await using registry = await fakeRegistry((seen, response) => {
+        if (seen.method === "HEAD") send(response, 405);
+        else send(response, 200, { "content-type": type }, body);
+      });
+      await using resolver = testResolver();
+      await expect(resolver.resolve(`${registry.host}/lib/app:v1`), type).rejects.toMatchObject({
+        code: "ERR_INVALID_DATA",
+        message: expect.stringContaining(`image ${registry.host}/lib/app:v1: `),
+      });
+    }
   });
 
   // M5: servers of files do not know what they serve

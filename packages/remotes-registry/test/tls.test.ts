@@ -27,7 +27,7 @@ function makeCertificate(): { readonly key: string; readonly cert: string } | un
 const tls = makeCertificate();
 const trusted = tls === undefined ? [] : [tls.cert];
 
-// N4, D8, C-RES.3
+// N4, N11, D8, C-RES.3
 describe.skipIf(tls === undefined)("https (needs openssl to make a certificate)", () => {
   test("is spoken to a loopback host that knows it", async () => {
     await using registry = await fakeRegistry(sendManifest, { tls, name: "localhost" });

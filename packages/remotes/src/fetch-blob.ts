@@ -13,6 +13,8 @@ export interface FetchBlobOptions extends CallOptions {
   readonly content: Ingester & IngestManager;
   readonly fetcher: Fetcher;
   readonly onProgress?: OnProgress | undefined;
+  /** Given to the blob if this call stores it, and the store keeps labels. */
+  readonly labels?: Readonly<Record<string, string>> | undefined;
   /** Told the ref once an ingest of it is open, here or by whoever is waited for, so that it can be followed. */
   readonly onIngest?: ((ref: string) => void) | undefined;
 }
@@ -25,8 +27,9 @@ export type FetchBlobResult = "fetched" | "exists";
 
 /**
  * Brings one blob into the store. Waits while somebody else fetches it, goes on where an earlier attempt broke off, and
- * uses data that the descriptor carries. An ingest that is taken over or dropped by others is opened again, twice at most. Bytes with a wrong digest are fetched once more from the first one on; if they
- * are wrong again, nothing of them stays. After any other failure the bytes stay for the next attempt.
+ * uses data that the descriptor carries. An ingest that is taken over or dropped by others is opened again, twice at most.
+ * Bytes with a wrong digest are fetched once more from the first one on; if they are wrong again, nothing of them stays.
+ * After any other failure the bytes stay for the next attempt.
  *
  * An abort rejects with the signal's reason, also while waiting for the ref.
  *
@@ -122,10 +125,10 @@ async function transfer(writer: Writer, descriptor: Descriptor, options: FetchBl
   const { digest, size } = descriptor;
   const { offset } = writer.status();
   if (offset === size) await mustMatch(writer, descriptor);
-  else if (offset > 0 && offset < size) onProgress?.({ type: "resumed", descriptor, bytes: offset });
+  if (offset > 0 && offset <= size) onProgress?.({ type: "resumed", descriptor, bytes: offset });
   const onBytes = byteProgress(descriptor, onProgress);
   const source = (from: number): AsyncIterable<Uint8Array> => checked(writer, from, descriptor, options);
-  await copyBlob(writer, source, { digest, size, signal, onBytes });
+  await copyBlob(writer, source, { digest, size, labels: options.labels, signal, onBytes });
 }
 
 async function* checked(
@@ -136,7 +139,7 @@ async function* checked(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const inline = useInlineData(descriptor);
   if (inline !== undefined) yield inline.subarray(offset);
-  else yield* options.fetcher.fetch(descriptor, { offset, signal: options.signal });
+  else yield* options.fetcher.fetch(descriptor, { offset, reuse: true, signal: options.signal });
   // All that was yielded is written by now. Judged before the commit, which would close the writer whatever comes of it.
   await mustMatch(writer, descriptor);
 }

@@ -1,7 +1,16 @@
+export { copyImage } from "./copy-image.ts";
+export type { CopyDestination, CopyImageOptions, CopySource } from "./copy-image.ts";
 export { childLabels, fetchHandler, labelChildrenHandler, labelDistributionSource } from "./handlers.ts";
 export { fetchBlob } from "./fetch-blob.ts";
 export type { FetchBlobOptions, FetchBlobResult } from "./fetch-blob.ts";
+export { readRemote } from "./fetch-bytes.ts";
+export type { ReadRemoteOptions } from "./fetch-bytes.ts";
+export { mountSources } from "./mount-sources.ts";
+export type { MountTarget } from "./mount-sources.ts";
 export { pushBlob, pushHandler, pushImage } from "./push.ts";
 export type { PushBlobOptions, PushImageOptions } from "./push.ts";
+export type { PushCounts } from "./send-image.ts";
 export { refKey } from "./ref-key.ts";
-export type { FetchOptions, Fetcher, PushOptions, Pusher, Resolved, Resolver } from "./resolver.ts";
+export { hasRepositories } from "./repository.ts";
+export type { ReferrersOptions, Repositories, Repository, TagsOptions } from "./repository.ts";
+export type { FetchOptions, Fetcher, Pusher, PushOptions, PushOutcome, Resolved, Resolver } from "./resolver.ts";

@@ -1,29 +1,26 @@
+import { openBlob } from "@varve/content";
 import type { CallOptions, Provider } from "@varve/content";
-import { dispatch, walk } from "@varve/images";
-import type { Handler } from "@varve/images";
-import { isForeignLayerType, isIndexType, isManifestType } from "@varve/oci";
+import type { Handler, OnProgress } from "@varve/images";
 import type { Descriptor } from "@varve/oci";
-import type { Pusher } from "./resolver.ts";
+import { collect, sendImage } from "./send-image.ts";
+import type { PushCounts } from "./send-image.ts";
+import type { Pusher, PushOutcome } from "./resolver.ts";
 
 export interface PushBlobOptions extends CallOptions {
   readonly provider: Provider;
   readonly pusher: Pusher;
-  /** For manifests: the tag or digest to put it under. Default: its digest. */
-  readonly reference?: string | undefined;
+  /** For manifests: the tags to put it under. Default: none, it is put under its digest. */
+  readonly tags?: readonly string[] | undefined;
 }
 
-/**
- * Sends one blob or manifest from a store, unless the other side has it (S3.14).
- *
- * @returns whether bytes were sent
- */
-export async function pushBlob(descriptor: Descriptor, options: PushBlobOptions): Promise<boolean> {
-  const { provider, pusher, reference, signal } = options;
-  return pusher.push(descriptor, { body: () => blobBytes(provider, descriptor, signal), reference, signal });
+/** Sends one blob or manifest from a store, unless the other side has it (S3.14). */
+export async function pushBlob(descriptor: Descriptor, options: PushBlobOptions): Promise<PushOutcome> {
+  const { provider, pusher, tags, signal } = options;
+  return pusher.push(descriptor, { body: (offset) => storedBytes(provider, descriptor, offset, signal), tags, signal });
 }
 
 /** A handler that sends each descriptor's blob, and names no children. */
-export function pushHandler(options: Omit<PushBlobOptions, "signal" | "reference">): Handler {
+export function pushHandler(options: Omit<PushBlobOptions, "signal" | "tags">): Handler {
   return async (descriptor, { signal }) => {
     await pushBlob(descriptor, { ...options, signal });
     return [];
@@ -33,62 +30,46 @@ export function pushHandler(options: Omit<PushBlobOptions, "signal" | "reference
 export interface PushImageOptions extends PushBlobOptions {
   /** Names what is below a descriptor, and leaves out what is not to be sent. */
   readonly children: Handler;
+  /** Other repositories of the same registry that may have a blob, the likeliest first: `mountSources`. Default: none. */
+  readonly mountFrom?: ((blob: Descriptor) => Promise<readonly string[]>) | undefined;
   /** Whether layers that registries may not hold (foreign layers) are sent as well. Default: false (U-REM.4). */
   readonly nonDistributable?: boolean | undefined;
   /** Blobs sent at the same time. Default: 3. */
   readonly concurrency?: number | undefined;
-  /** Told of each descriptor when the other side has it. It must not throw. */
-  readonly onPushed?: ((descriptor: Descriptor, sent: boolean) => void) | undefined;
+  /** Told of `pushing`, `resumed` and `retry`, and of `pushed` once for each blob and manifest. It must not throw. */
+  readonly onProgress?: OnProgress | undefined;
 }
 
 /**
  * Sends an image: all blobs first, several at once, then manifests and indexes one by one, each after what it names, the
- * target last and under `reference`; so the other side never shows an image that is not whole (U-REM.3).
+ * target last and under its tags; so the other side never shows an image that is not whole (U-REM.3). What the other side has
+ * is not sent, so that a push that was broken off, or killed, goes on with the next call.
  */
-export async function pushImage(target: Descriptor, options: PushImageOptions): Promise<void> {
-  const { children, concurrency, onPushed, provider, pusher, reference, signal } = options;
-  const { blobs, manifests } = await collect(target, children, signal);
-  const sendable =
-    options.nonDistributable === true ? blobs : blobs.filter((blob) => !isForeignLayerType(blob.mediaType));
-  const push: Handler = async (descriptor, context) => {
-    const under = descriptor.digest === target.digest ? reference : undefined;
-    const sent = await pushBlob(descriptor, { provider, pusher, reference: under, signal: context.signal });
-    onPushed?.(descriptor, sent);
-    return [];
-  };
-  await dispatch(push, sendable, { concurrency, signal });
-  await dispatch(push, manifests, { concurrency: 1, signal });
+export async function pushImage(target: Descriptor, options: PushImageOptions): Promise<PushCounts> {
+  const { children, provider, signal } = options;
+  const collected = await collect(target, children, { signal });
+  const { concurrency, mountFrom, nonDistributable, onProgress, pusher, tags } = options;
+  return sendImage(target, collected, {
+    bytes: (descriptor, offset, own) => storedBytes(provider, descriptor, offset, own),
+    concurrency,
+    mountFrom,
+    nonDistributable,
+    onProgress,
+    pusher,
+    signal,
+    tags,
+  });
 }
 
-interface Collected {
-  readonly blobs: readonly Descriptor[];
-  /** Each after everything it names. */
-  readonly manifests: readonly Descriptor[];
-}
-
-async function collect(target: Descriptor, children: Handler, signal: AbortSignal | undefined): Promise<Collected> {
-  const blobs = new Map<string, Descriptor>();
-  const manifests = new Map<string, Descriptor>();
-  const record: Handler = async (descriptor, context) => {
-    const isManifest = isManifestType(descriptor.mediaType) || isIndexType(descriptor.mediaType);
-    const group = isManifest ? manifests : blobs;
-    // Found again deeper down, it must go before both that name it: the last finding counts.
-    group.delete(descriptor.digest);
-    group.set(descriptor.digest, descriptor);
-    return children(descriptor, context);
-  };
-  await walk(record, [target], { signal });
-  return { blobs: [...blobs.values()], manifests: [...manifests.values()].toReversed() };
-}
-
-async function* blobBytes(
+async function* storedBytes(
   provider: Provider,
   descriptor: Descriptor,
+  offset: number,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const reader = await provider.open(descriptor, { signal });
+  const reader = await openBlob(provider, descriptor, { signal });
   try {
-    yield* reader.stream({ signal });
+    yield* reader.stream({ start: offset, signal });
   } finally {
     await reader.close();
   }

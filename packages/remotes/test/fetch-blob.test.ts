@@ -58,9 +58,16 @@ describe("a blob that is fetched", () => {
     const content = new FakeContent();
     content.leave(ref, bytes);
     const fetcher = fakeFetcher({ bytes });
-    expect(await fetchBlob(descriptor, { content, fetcher })).toBe("fetched");
+    const { events, onProgress } = collect();
+    expect(await fetchBlob(descriptor, { content, fetcher, onProgress })).toBe("fetched");
     expect(fetcher.offsets).toEqual([]);
     expect(content.blobs.has(descriptor.digest)).toBe(true);
+    // Nothing came over the network.
+    expect(events).toEqual([
+      { type: "resumed", descriptor, bytes: bytes.byteLength },
+      { type: "fetching", descriptor, bytes: bytes.byteLength },
+      { type: "fetched", descriptor },
+    ]);
   });
 
   test("goes on where an earlier attempt broke off", async () => {
@@ -127,7 +134,7 @@ describe("a ref that somebody holds", () => {
     expect(fetcher.offsets).toEqual([]);
   });
 
-  // D9, G-3
+  // D9, G-3, S3.7
   test("and loses it to another is waited for in turn", async () => {
     const content = new FakeContent();
     let lost = 0;

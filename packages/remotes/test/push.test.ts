@@ -1,33 +1,22 @@
 import { digestOf } from "@varve/digest";
+import type { ProgressEvent } from "@varve/images";
 import { mediaTypes } from "@varve/oci";
 import type { Descriptor } from "@varve/oci";
 import { pushHandler, pushImage } from "@varve/remotes";
-import type { Pusher } from "@varve/remotes";
+import type { Pusher, PushOptions } from "@varve/remotes";
 import { describe, expect, test } from "vitest";
 import { FakeContent } from "./fake-content.ts";
+import { fakePusher, readFrom } from "./fake-pusher.ts";
+import type { FakePusher } from "./fake-pusher.ts";
 
-interface Sent {
-  readonly text: string;
-  readonly reference: string | undefined;
+/** Manifests take their time, so that the next one would overtake if it did not wait. */
+async function slowly(body: PushOptions["body"], { mediaType }: Descriptor): Promise<Buffer> {
+  if (mediaType === mediaTypes.ociManifest) await new Promise((resolve) => setTimeout(resolve, 10));
+  return readFrom(body, 0);
 }
 
-/** Takes everything that it does not have yet, and notes it in order. */
-function fakePusher(has: readonly string[] = []): Pusher & { readonly sent: Sent[] } {
-  const sent: Sent[] = [];
-  const known = new Set(has);
-  return {
-    sent,
-    async push(descriptor, { body, reference }) {
-      if (known.has(descriptor.digest)) return false;
-      known.add(descriptor.digest);
-      const chunks: Uint8Array[] = [];
-      for await (const chunk of body()) chunks.push(chunk);
-      // Manifests take their time, so that the next one would overtake if it did not wait.
-      if (descriptor.mediaType === mediaTypes.ociManifest) await new Promise((resolve) => setTimeout(resolve, 10));
-      sent.push({ text: Buffer.concat(chunks).toString(), reference });
-      return true;
-    },
-  };
+function texts(pusher: FakePusher): string[] {
+  return pusher.sent.map(({ bytes }) => bytes.toString());
 }
 
 /** An index of two manifests that share a layer; children are known without documents. */
@@ -54,13 +43,13 @@ describe("an image that is pushed", () => {
   // U-REM.3
   test("goes blobs first, then each manifest after what it names, the target last and under its tag", async () => {
     const { provider, index, children } = image();
-    const pusher = fakePusher();
-    await pushImage(index, { provider, pusher, children, reference: "v1", concurrency: 1 });
-    const order = pusher.sent.map(({ text }) => text);
+    const pusher = fakePusher(slowly);
+    await pushImage(index, { provider, pusher, children, tags: ["v1"], concurrency: 1 });
+    const order = texts(pusher);
     expect(order.slice(0, 3).toSorted()).toEqual(["c1", "c2", "shared"]);
     expect(order.indexOf("inner")).toBeGreaterThan(Math.max(order.indexOf("m1"), order.indexOf("m2")));
-    expect(pusher.sent.at(-1)).toEqual({ text: "index", reference: "v1" });
-    expect(pusher.sent.slice(0, -1).every(({ reference }) => reference === undefined)).toBe(true);
+    expect(pusher.sent.at(-1)).toMatchObject({ descriptor: index, tags: ["v1"] });
+    expect(pusher.sent.slice(0, -1).every(({ tags }) => tags === undefined)).toBe(true);
     expect(order).toHaveLength(7);
   });
 
@@ -68,12 +57,15 @@ describe("an image that is pushed", () => {
   test("sends nothing that the other side has", async () => {
     const { provider, index, children } = image();
     const pusher = fakePusher();
-    const told: [string, boolean][] = [];
-    await pushImage(index, { provider, pusher, children });
-    await pushImage(index, { provider, pusher, children, onPushed: ({ digest }, sent) => told.push([digest, sent]) });
+    const first = await pushImage(index, { provider, pusher, children });
+    const events: ProgressEvent[] = [];
+    const onProgress = (event: ProgressEvent): void => void events.push(event);
+    const second = await pushImage(index, { provider, pusher, children, onProgress });
     expect(pusher.sent).toHaveLength(7);
-    expect(told).toHaveLength(7);
-    expect(told.every(([, sent]) => !sent)).toBe(true);
+    expect(first).toEqual({ existed: 0, mounted: 0, sent: 7, sentBytes: "shared+m1+m2+inner+index+c1+c2".length - 6 });
+    expect(second).toEqual({ existed: 7, mounted: 0, sent: 0, sentBytes: 0 });
+    expect(events).toHaveLength(7);
+    expect(events.every((event) => event.type === "pushed" && event.how === "exists")).toBe(true);
   });
 
   test("ends with the first failure, and no manifest is sent after a blob failed", async () => {
@@ -87,7 +79,7 @@ describe("an image that is pushed", () => {
       },
     };
     await expect(pushImage(index, { provider, pusher: failing, children })).rejects.toBe(failure);
-    expect(pusher.sent.every(({ text }) => text.startsWith("c"))).toBe(true);
+    expect(texts(pusher).every((text) => text.startsWith("c"))).toBe(true);
   });
 });
 
@@ -113,5 +105,5 @@ test("the push handler sends one blob and names no children", async () => {
   const handler = pushHandler({ provider, pusher });
   const descriptor = { mediaType: mediaTypes.ociLayer, digest: digestOf("shared"), size: 6 };
   expect(await handler(descriptor, { signal: new AbortController().signal })).toEqual([]);
-  expect(pusher.sent).toEqual([{ text: "shared", reference: undefined }]);
+  expect(texts(pusher)).toEqual(["shared"]);
 });
