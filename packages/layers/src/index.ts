@@ -1,0 +1,12 @@
+export { reproduceBlob } from "./layer-blob.ts";
+export type { ReproducedBlob, ReproduceOptions } from "./layer-blob.ts";
+export type { BlobRecipe } from "./layer-blob-recipes.ts";
+export type { CallOptions, Layer, LayerArchive, LayerInfo, LayerStore, RegisterOptions } from "./layer-store.ts";
+export { importMobyLayers } from "./moby-import.ts";
+export type { ImportMobyOptions, MobyImport } from "./moby-import.ts";
+export type { BrokenMobyLayer } from "./moby-layerdb.ts";
+export type { MobyDriver, MobySource } from "./moby-tar.ts";
+export { openLayerStore } from "./open-layer-store.ts";
+export type { LayerStoreOptions } from "./open-layer-store.ts";
+export type { CommitRWLayerOptions, CreateRWLayerOptions, RWLayer, RWLayerInfo } from "./rw-layer.ts";
+export type { SnapshotHolder } from "./snapshot-holder.ts";

@@ -1,0 +1,21 @@
+import type { RWRow } from "./rw-rows.ts";
+
+/** The active snapshot that takes the changes. */
+export function changesOf({ mountId }: Pick<RWRow, "mountId">): string {
+  return `layers-rw/${mountId}`;
+}
+
+/** The committed snapshot with what `init` has made. */
+export function initOf({ mountId }: Pick<RWRow, "mountId">): string {
+  return `layers-init/${mountId}`;
+}
+
+/** The snapshot that the changes stand on. */
+export function belowOf(layer: Pick<RWRow, "hasInit" | "mountId" | "parent">): string | undefined {
+  return layer.hasInit ? initOf(layer) : layer.parent;
+}
+
+/** The lock of all that makes, mounts or removes the read-write layer of a name (S1.40). */
+export function rwLockOf(name: string): string {
+  return `rw-layer/${name}`;
+}

@@ -1,0 +1,83 @@
+import type { TreeChange } from "@varve/diff";
+import type { Digest } from "@varve/digest";
+import { CodedError } from "@varve/errors";
+import type { CallOptions, Layer, LayerInfo } from "./layer-store.ts";
+import type { Referred } from "./layer-rows.ts";
+import { changesOfRW, commitRW, sizeOfRW, tarStreamOfRW } from "./rw-compare.ts";
+import type { CommitRWLayerOptions, RWLayer } from "./rw-layer.ts";
+import { mountRW, unmountRW } from "./rw-mounts.ts";
+import type { ReferredRW } from "./rw-rows.ts";
+import type { StoreParts } from "./store-parts.ts";
+
+/** What a reference asks its store for. */
+export interface RWReferenceOwner {
+  readonly parts: StoreParts;
+  mustBeOpen(): void;
+  hand(referred: Referred): Layer;
+  release(referred: ReferredRW, options: CallOptions): Promise<readonly LayerInfo[]>;
+}
+
+/** A reference to a read-write layer in somebody's hands. */
+export class RWReference implements RWLayer {
+  readonly name: string;
+  readonly parent: Digest | undefined;
+  readonly #referred: ReferredRW;
+  readonly #owner: RWReferenceOwner;
+  #isReleased = false;
+
+  constructor(referred: ReferredRW, owner: RWReferenceOwner) {
+    this.name = referred.layer.name;
+    this.parent = referred.layer.parent;
+    this.#referred = referred;
+    this.#owner = owner;
+  }
+
+  async mount(options: CallOptions = {}): Promise<string> {
+    return mountRW(this.#held(), this.#referred, options);
+  }
+
+  async unmount(options: CallOptions = {}): Promise<void> {
+    await unmountRW(this.#held(), this.#referred, "one", options);
+  }
+
+  async *changes(options: CallOptions = {}): AsyncGenerator<TreeChange, void, undefined> {
+    yield* changesOfRW(this.#held(), this.#referred.layer, options);
+  }
+
+  async size(options: CallOptions = {}): Promise<number> {
+    const parts = this.#held();
+    return parts.calls.run(options.signal, (signal) => sizeOfRW(parts, this.#referred.layer, { signal }));
+  }
+
+  async *tarStream(options: CallOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
+    yield* tarStreamOfRW(this.#held(), this.#referred.layer, options);
+  }
+
+  async commit(options: CommitRWLayerOptions = {}): Promise<Layer> {
+    const parts = this.#held();
+    return parts.calls.run(options.signal, async (signal) =>
+      this.#owner.hand(await commitRW(parts, this.#referred.layer, { ...options, signal })),
+    );
+  }
+
+  async release(options: CallOptions = {}): Promise<readonly LayerInfo[]> {
+    this.#held();
+    options.signal?.throwIfAborted();
+    const removed = await this.#owner.release(this.#referred, options);
+    // Not before: what has failed can be repeated (S1.48).
+    this.#isReleased = true;
+    return removed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isReleased) return;
+    await unmountRW(this.#held(), this.#referred, "all", {});
+    await this.release();
+  }
+
+  #held(): StoreParts {
+    this.#owner.mustBeOpen();
+    if (!this.#isReleased) return this.#owner.parts;
+    throw new CodedError("ERR_FAILED_PRECONDITION", `read-write layer ${this.name}: this reference was released`);
+  }
+}

@@ -1,0 +1,12 @@
+import type { CallOptions } from "./layer-store.ts";
+
+/**
+ * Keeps snapshots from a garbage collector, by key or name, also before they are made: what leases do. With a holder the store
+ * removes no committed snapshot by itself, for others may have come to stand on it; the collector does when nobody holds it.
+ */
+export interface SnapshotHolder {
+  /** Holding twice is no error. */
+  hold(snapshot: string, options?: CallOptions): Promise<void>;
+  /** Releasing what is not held is no error. */
+  release(snapshot: string, options?: CallOptions): Promise<void>;
+}
