@@ -2,7 +2,7 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
-    include: ["packages/*/test/**/*.test.ts", "tools/test/*.test.ts"],
+    include: ["packages/*/test/**/*.test.ts", "examples/*/test/**/*.test.ts", "tools/test/*.test.ts"],
     // Real counterparts, minutes long: `npm run integration`.
     exclude: ["packages/integration/**", "**/node_modules/**"],
     // For what hangs: tests that start processes take long on a machine that is busy.

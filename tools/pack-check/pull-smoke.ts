@@ -35,7 +35,7 @@ const server = createRegistryServer({ content: createMemoryContentStore() });
 const { host, port } = await server.listen();
 const reference = host + ":" + port + "/smoke:v1";
 const resolver = createRegistryResolver();
-await pushImage(image, { provider: content, pusher: resolver.pusher(reference), children: childrenHandler(content), reference: "v1" });
+await pushImage(image, { provider: content, pusher: resolver.pusher(reference), children: childrenHandler(content), tags: ["v1"] });
 await resolver.close();
 
 const root = mkdtempSync(join(tmpdir(), "varve-smoke-"));

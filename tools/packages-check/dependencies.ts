@@ -38,8 +38,13 @@ function checkDevelopment(one: WorkspacePackage, table: ReadonlyMap<string, Tabl
 function checkVersions(one: WorkspacePackage): readonly string[] {
   const all = { ...one.manifest.dependencies, ...one.manifest.devDependencies };
   return Object.entries(all)
-    .filter(([name, range]) => range !== (ownFolder(name) === undefined ? "catalog:" : "workspace:^"))
+    .filter(([name, range]) => range !== (isOurs(name) ? "workspace:^" : "catalog:"))
     .map(([name, range]) => `${name}: ${range}: must be catalog: for others, workspace:^ for ours`);
+}
+
+/** Published or, below `tools/`, not. */
+function isOurs(name: string): boolean {
+  return ownFolder(name) !== undefined || name.startsWith("@varve-tools/");
 }
 
 function ownNames(dependencies: Readonly<Record<string, string>> = {}): readonly string[] {

@@ -10,6 +10,8 @@ export interface ExecuteOptions {
   readonly timeout?: number | undefined;
   /** Shows the output as it comes instead of collecting it. */
   readonly show?: boolean | undefined;
+  /** With `show`: also gets what is shown. */
+  readonly onOutput?: ((chunk: string) => void) | undefined;
 }
 
 export interface ExecuteResult {
@@ -37,7 +39,7 @@ export function execute(
   const spawnOptions: SpawnOptions = {
     cwd: options.cwd ?? root,
     env: { ...toolEnvironment, ...options.env },
-    stdio: options.show ? "inherit" : ["ignore", "pipe", "pipe"],
+    stdio: options.show && options.onOutput === undefined ? "inherit" : ["ignore", "pipe", "pipe"],
     // A group of its own, so that a command that hangs can be killed with all its children.
     detached: options.timeout !== undefined,
   };
@@ -50,9 +52,13 @@ export function execute(
     late = true;
     if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
   }
-  for (const stream of [child.stdout, child.stderr]) {
-    stream?.setEncoding("utf8").on("data", (chunk: string) => (output += chunk));
-  }
+  const onData = (chunk: string, shown: NodeJS.WriteStream): void => {
+    if (options.show === true) shown.write(chunk);
+    else output += chunk;
+    options.onOutput?.(chunk);
+  };
+  child.stdout?.setEncoding("utf8").on("data", (chunk: string) => onData(chunk, process.stdout));
+  child.stderr?.setEncoding("utf8").on("data", (chunk: string) => onData(chunk, process.stderr));
   child.once("error", reject);
   child.once("close", (code, signal) => {
     clearTimeout(timer);

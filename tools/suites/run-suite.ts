@@ -5,6 +5,7 @@ import { execute } from "../shared/execute.ts";
 import type { Suite } from "./list.ts";
 import { noOutcome } from "./outcome.ts";
 import type { Outcome } from "./outcome.ts";
+import { SecretWatch } from "./planted-secrets.ts";
 import { judgeSkips } from "./skips.ts";
 import { readVitestReport } from "./vitest-report.ts";
 
@@ -25,11 +26,15 @@ async function runVitest({ name, command: [command, ...args] }: Suite): Promise<
   const folder = mkdtempSync(join(tmpdir(), "varve-suite-"));
   const file = join(folder, "report.json");
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${file}`];
-  const result = await execute(command, [...args, ...reporters], { show: true });
+  const watch = new SecretWatch();
+  const result = await execute(command, [...args, ...reporters], { show: true, onOutput: (text) => watch.read(text) });
   const report = readVitestReport(file);
   rmSync(folder, { recursive: true });
   const unexpected = judgeSkips(report.skipped);
-  const failed = report.failed + unexpected;
+  // A test that fails shows its own text.
+  const leaked = report.failed === 0 && watch.found > 0;
+  if (leaked) console.error(`${name}: a secret of a test was printed ${watch.found} times: look for planted-secret`);
+  const failed = report.failed + unexpected + (leaked ? 1 : 0);
   // An error outside of every test leaves no trace but the exit status.
   const hidden = !result.ok && failed === 0 ? 1 : 0;
   if (!result.ok) console.error(`${name}: ${result.status}`);

@@ -7,11 +7,13 @@ export interface VitestReport {
   readonly passed: number;
   /** Tests that failed, and files that failed before any test of theirs ran. */
   readonly failed: number;
-  /** `file > title: first line of the message` of each failure. */
+  /** `file > title: message` of each failure, at most 16 lines of it. */
   readonly failures: readonly string[];
   /** `file > title` of each test that did not run. */
   readonly skipped: readonly string[];
 }
+
+const linesOfFailure = 16;
 
 interface RawReport {
   readonly testResults: readonly {
@@ -38,15 +40,17 @@ export function readVitestReport(path: string): VitestReport {
     for (const test of assertionResults) {
       const title = `${file} > ${test.fullName}`;
       if (test.status === "passed") passed += 1;
-      else if (test.status === "failed") failures.push(`${title}: ${firstLine(test.failureMessages?.[0])}`);
+      else if (test.status === "failed") failures.push(`${title}: ${briefly(test.failureMessages?.[0])}`);
       else skipped.push(title);
     }
     const alone = status === "failed" && !assertionResults.some((test) => test.status === "failed");
-    if (alone) failures.push(`${file}: ${firstLine(message)}`);
+    if (alone) failures.push(`${file}: ${briefly(message)}`);
   }
   return { passed, failed: failures.length, failures, skipped };
 }
 
-function firstLine(message: string = ""): string {
-  return message.split("\n", 1)[0] ?? "";
+/** What was said, without the call stacks: a child's error has its causes far below its first line. */
+function briefly(message: string = ""): string {
+  const said = message.split("\n").filter((line) => line.trim() !== "" && !/^\s+at /.test(line));
+  return said.slice(0, linesOfFailure).join("\n         ");
 }

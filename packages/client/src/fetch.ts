@@ -2,10 +2,11 @@ import { childrenHandler, dispatch, limitManifests } from "@varve/images";
 import type { Handler, OnProgress } from "@varve/images";
 import { onlyPlatform } from "@varve/oci";
 import type { PlatformMatcher } from "@varve/oci";
-import { fetchHandler, labelChildrenHandler } from "@varve/remotes";
+import { labelChildrenHandler } from "@varve/remotes";
 import type { Fetcher } from "@varve/remotes";
 import type { Namespace } from "@varve/metadata";
-import type { FetchOptions, FetchResult } from "./client.ts";
+import type { FetchOptions, FetchResult } from "./transfers.ts";
+import { blobFetch } from "./blob-fetch.ts";
 import { platformOf } from "./platform.ts";
 import type { Blobs, Stack } from "./stack.ts";
 import { underLease } from "./under-lease.ts";
@@ -24,7 +25,7 @@ export async function fetchImage(stack: Stack, reference: string, options: Fetch
     stack,
     async (namespace) => {
       const sizes = new Map<string, number>();
-      const handler = fetchAndList(namespace, fetcher, { matcher, onProgress });
+      const handler = fetchAndList(namespace, fetcher, { name, matcher, onProgress });
       const counting: Handler = async (descriptor, context) => {
         const children = await handler(descriptor, context);
         sizes.set(descriptor.digest, descriptor.size);
@@ -45,6 +46,8 @@ export async function fetchImage(stack: Stack, reference: string, options: Fetch
 }
 
 export interface FetchAndListOptions {
+  /** Of the image: each blob notes where it is from, so that a push there need not send it (U-REM.5). */
+  readonly name: string;
   /** Of an index only the best manifest is followed. `undefined`: all are. */
   readonly matcher: PlatformMatcher | undefined;
   readonly onProgress?: OnProgress | undefined;
@@ -53,8 +56,8 @@ export interface FetchAndListOptions {
 /** Fetches a descriptor, then lists its children. */
 export function fetchAndList(namespace: Namespace<Blobs>, fetcher: Fetcher, options: FetchAndListOptions): Handler {
   const { content } = namespace;
-  const { matcher, onProgress } = options;
-  const fetch = fetchHandler({ content, fetcher, onProgress });
+  const { name, matcher, onProgress } = options;
+  const fetch = blobFetch(content, fetcher, { name, onProgress });
   // Labels go on before the choice of a platform: they keep what a later pull of another platform adds.
   const labelled = labelChildrenHandler(content, childrenHandler(content));
   const chosen = matcher === undefined ? labelled : limitManifests(labelled, { matcher, limit: 1 });

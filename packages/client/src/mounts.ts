@@ -1,28 +1,39 @@
-import { realpath, stat } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
 import { labelGcRoot } from "@varve/content";
 import { CodedError, hasCode } from "@varve/errors";
-import { currentOwner, isOwnerAlive } from "@varve/locks";
+import { currentOwner } from "@varve/locks";
+import type { Mount } from "@varve/mount";
 import { labelOwner } from "@varve/snapshots";
 import type { SnapshotInfo, Snapshotter } from "@varve/snapshots";
-import type { MountOptions, UnmountOptions } from "./client.ts";
-import { isElsewhere, mountsAt } from "./mount-table.ts";
+import type { MountOptions, MountSnapshotOptions, UnmountOptions } from "./client.ts";
+import { existingDirectory, resolveLinks } from "./mount-place.ts";
+import { isGone, labelMount, mountKey } from "./mount-records.ts";
+import type { MountSource } from "./mount-source.ts";
+import { imageSource, snapshotSource } from "./mount-source.ts";
+import { mountsAt } from "./mount-table.ts";
 import type { Stack } from "./stack.ts";
-import { topSnapshot } from "./top-snapshot.ts";
-
-/** On the snapshot of a mount: which one of the mounts of this machine it is. Absent until it is mounted. */
-const labelMount = "dev.varve/mount.id";
 
 /** Mounts a view of the image, or a writable snapshot on top of it, whose key names the directory. */
-export async function mountImage(
+export function mountImage(
   stack: Stack,
   reference: string,
   directory: string,
   options: MountOptions = {},
 ): Promise<void> {
-  const place = await existingDirectory(directory);
-  const key = mountKey(place);
-  await stack.locks.run(key, () => mountOn(stack, reference, place, options), { signal: options.signal });
+  return mountSource(stack, directory, options, (snapshotter) =>
+    imageSource(stack, reference, { ...options, snapshotter }),
+  );
+}
+
+/** Mounts a snapshot: a committed one as an image, any other one itself. */
+export function mountSnapshot(
+  stack: Stack,
+  key: string,
+  directory: string,
+  options: MountSnapshotOptions = {},
+): Promise<void> {
+  return mountSource(stack, directory, options, (snapshotter) =>
+    snapshotSource(stack, key, { ...options, snapshotter }),
+  );
 }
 
 /**
@@ -34,41 +45,66 @@ export async function unmountImage(stack: Stack, directory: string, options: Unm
   await stack.locks.run(mountKey(place), () => unmountFrom(stack, place, options), { signal: options.signal });
 }
 
-async function mountOn(stack: Stack, reference: string, place: string, options: MountOptions): Promise<void> {
-  const { signal } = options;
-  const name = options.snapshotter ?? stack.defaultSnapshotter;
-  const snapshotter = await stack.opened.get(name);
-  const parent = await topSnapshot(stack, reference, { ...options, snapshotter: name });
-  if ((await mountsAt(place)).length > 0) throw alreadyMounted(place);
-  const start = options.writable === true ? "prepare" : "view";
-  const mounts = await startSnapshot(snapshotter, start, place, parent, signal);
+/** Finds what is to be mounted, given the name of the snapshotter. */
+type FindSource = (snapshotter: string) => Promise<MountSource>;
+
+async function mountSource(
+  stack: Stack,
+  directory: string,
+  options: MountSnapshotOptions,
+  findSource: FindSource,
+): Promise<void> {
+  const { signal, snapshotter = stack.defaultSnapshotter } = options;
+  const place = await existingDirectory(directory);
+  const mountIt = async (): Promise<void> => {
+    const opened = await stack.opened.get(snapshotter);
+    const source = await findSource(snapshotter);
+    if ((await mountsAt(place)).length > 0) throw alreadyMounted(place);
+    await mountOn(stack, opened, { place, source, signal });
+  };
+  await stack.locks.run(mountKey(place), mountIt, { signal });
+}
+
+interface MountTask {
+  readonly place: string;
+  readonly source: MountSource;
+  readonly signal: AbortSignal | undefined;
+}
+
+async function mountOn(stack: Stack, snapshotter: Snapshotter, task: MountTask): Promise<void> {
+  const { place, source, signal } = task;
+  const ownMounts = await startSnapshot(snapshotter, task);
+  let isMounted = false;
   try {
-    await stack.mounter.mount(mounts, place, { signal });
+    await stack.mounter.mount((await source.mounts?.(place)) ?? ownMounts, place, { signal });
+    isMounted = true;
     const mounted = (await mountsAt(place)).at(-1);
     await snapshotter.update(mountKey(place), { [labelMount]: mounted });
   } catch (error) {
     // The error that matters is the one we have; what cannot be undone is found by the next mount or unmount.
-    await undo(stack, snapshotter, place).catch(() => undefined);
+    await undo(stack, snapshotter, { place, isMounted }).catch(() => undefined);
     throw error;
   }
 }
 
-async function undo(stack: Stack, snapshotter: Snapshotter, place: string): Promise<void> {
-  // Nothing was mounted here before us.
-  await stack.mounter.unmount(place);
+async function undo(
+  stack: Stack,
+  snapshotter: Snapshotter,
+  { place, isMounted }: { readonly place: string; readonly isMounted: boolean },
+): Promise<void> {
+  // What is there if the mounting failed is somebody else's.
+  if (isMounted) await stack.mounter.unmount(place);
   await snapshotter.remove(mountKey(place));
 }
 
 /** The snapshot of a mount that is gone, because its process was killed or because somebody took it off, is replaced. */
 async function startSnapshot(
   snapshotter: Snapshotter,
-  start: "prepare" | "view",
-  place: string,
-  parent: string | undefined,
-  signal: AbortSignal | undefined,
-): ReturnType<Snapshotter["view"]> {
+  { place, signal, source: { start, parent, labels } }: MountTask,
+): Promise<readonly Mount[]> {
   const key = mountKey(place);
-  const options = { labels: { [labelOwner]: currentOwner(), [labelGcRoot]: new Date().toISOString() }, signal };
+  const own = { [labelOwner]: currentOwner(), [labelGcRoot]: new Date().toISOString() };
+  const options = { labels: { ...labels, ...own }, signal };
   try {
     return await snapshotter[start](key, parent, options);
   } catch (error) {
@@ -78,15 +114,6 @@ async function startSnapshot(
   }
   await removeIfThere(snapshotter, key);
   return snapshotter[start](key, parent, options);
-}
-
-/** Whether the mount of a snapshot, which is not to be seen at its directory, has ended. */
-async function isGone({ labels }: SnapshotInfo): Promise<boolean> {
-  const mount = labels[labelMount];
-  if (mount !== undefined) return !(await isElsewhere(mount));
-  // Somebody may be between the snapshot and the mount at this moment.
-  const owner = labels[labelOwner];
-  return owner === undefined || !isOwnerAlive(owner);
 }
 
 async function unmountFrom(stack: Stack, place: string, options: UnmountOptions): Promise<void> {
@@ -112,10 +139,6 @@ async function takeOff(stack: Stack, place: string, ours: string | undefined, op
     const message = `mount ${place}: something else was mounted over the image, take that off first`;
     throw new CodedError("ERR_FAILED_PRECONDITION", message);
   }
-}
-
-function mountKey(directory: string): string {
-  return `mount ${directory}`;
 }
 
 function alreadyMounted(place: string, cause?: unknown): CodedError {
@@ -152,32 +175,4 @@ async function openIfPossible(stack: Stack, name: string): Promise<Snapshotter |
     if (hasCode(error, "ERR_NOT_IMPLEMENTED")) return undefined;
     throw error;
   }
-}
-
-async function existingDirectory(directory: string): Promise<string> {
-  try {
-    const place = await realpath(directory);
-    if ((await stat(place)).isDirectory()) return place;
-  } catch (error) {
-    if (!isMissing(error)) throw error;
-    throw new CodedError("ERR_NOT_FOUND", `mount ${directory}: no such directory`, { cause: error });
-  }
-  throw new CodedError("ERR_INVALID_ARGUMENT", `mount ${directory}: not a directory`);
-}
-
-/** The path without links, as far as it exists: a directory may be removed after its mount was taken off by hand. */
-async function resolveLinks(directory: string): Promise<string> {
-  const missing: string[] = [];
-  for (let path = resolve(directory); ; path = dirname(path)) {
-    try {
-      return join(await realpath(path), ...missing);
-    } catch (error) {
-      if (!isMissing(error)) throw error;
-      missing.unshift(basename(path));
-    }
-  }
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR");
 }

@@ -2,18 +2,20 @@ import { mkdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { openContentStore } from "@varve/content-fs";
+import type { DifferLimits } from "@varve/differ";
 import { createKeyedLock, createLimiter } from "@varve/locks";
 import { openMetadata } from "@varve/metadata";
-import type { RegistryResolverOptions } from "@varve/remotes-registry";
 import type { Resolver } from "@varve/remotes";
 import type { Client } from "./client.ts";
 import { defaultMounter, defaultSnapshotters } from "./default-backends.ts";
 import { defaultRoot } from "./default-root.ts";
 import { Lazy } from "./lazy.ts";
+import type { OpenRegistryOptions } from "./open-registry.ts";
 import { OpenedSnapshotters } from "./opened-snapshotters.ts";
 import { SnapshotterSet } from "./snapshotter-set.ts";
 import type { OpenSnapshotter } from "./snapshotter-set.ts";
 import type { Stack } from "./stack.ts";
+import { openMountDirectory } from "./mount-directory.ts";
 import { StoreClient } from "./store-client.ts";
 
 export interface OpenClientOptions {
@@ -26,15 +28,22 @@ export interface OpenClientOptions {
   /** Snapshotters of your own by name, letters, digits, dots, dashes and underscores; each is given a directory for itself. */
   readonly snapshotters?: Readonly<Record<string, OpenSnapshotter>> | undefined;
   /** How registries are reached, or what to ask instead of registries; a resolver is closed with the client. */
-  readonly registry?: RegistryResolverOptions | Resolver | undefined;
+  readonly registry?: OpenRegistryOptions | Resolver | undefined;
   /** `none` leaves out every fsync: faster, and a power cut may cost the store. Default: `full`. */
   readonly durability?: "full" | "none" | undefined;
-  /** Layers unpacked at a time. Default: the number of cores. */
+  /**
+   * Layers unpacked at a time, each by threads of its own. Default: one less than there are cores, at most four, which all clients of the process
+   * share.
+   */
   readonly maxConcurrentUnpacks?: number | undefined;
   /** Blobs of one image fetched at a time. Default: 3. */
   readonly maxConcurrentDownloads?: number | undefined;
+  /** What each layer may cost: entries, bytes, and so on. Default: those of `@varve/differ`. */
+  readonly layerLimits?: DifferLimits | undefined;
   /** Whether layers are unpacked at the same time where the snapshotter can. Default: true. */
   readonly parallelUnpack?: boolean | undefined;
+  /** Whether layers are unpacked while they are being fetched. Default: true. */
+  readonly followWhileFetching?: boolean | undefined;
 }
 
 /**
@@ -53,11 +62,13 @@ export async function openClient(options: OpenClientOptions = {}): Promise<Clien
   });
   const defaultSnapshotter = options.snapshotter ?? (isRoot ? "overlay" : "native");
   snapshotters.mustKnow(defaultSnapshotter);
-  const unpacks = options.maxConcurrentUnpacks ?? availableParallelism();
-  const unpackLimiter = createLimiter(unpacks);
+  // The threads are bounded by themselves: a layer whose download stalls must not keep others from them.
+  const unpackLimiter = createLimiter(options.maxConcurrentUnpacks ?? availableParallelism() * 4);
   const fetchLimiter = createLimiter(options.maxConcurrentDownloads ?? 3);
   const mounter = defaultMounter();
+  const mountDirectory = join(root, "mounts");
   await mkdir(root, { recursive: true, mode: 0o700 });
+  await openMountDirectory(mounter, mountDirectory);
   const stores = await openStores(root, { durability, namespace, snapshotters });
   const { blobs } = stores;
   return new StoreClient({
@@ -65,17 +76,34 @@ export async function openClient(options: OpenClientOptions = {}): Promise<Clien
     root,
     opened: new OpenedSnapshotters(stores.namespace),
     mounter,
+    mountDirectory,
     differ: new Lazy(async () => {
       const { createDiffer } = await import("@varve/differ");
-      return createDiffer({ content: blobs, mounter, concurrency: unpacks });
+      return createDiffer({
+        content: blobs,
+        mounter,
+        mountDirectory,
+        limits: options.layerLimits,
+        concurrency: options.maxConcurrentUnpacks,
+      });
     }),
+    openDiffer: async (content) => {
+      const { createDiffer } = await import("@varve/differ");
+      return createDiffer({ content, mounter, mountDirectory });
+    },
     snapshotters,
     resolver: new Lazy(() => openResolver(options.registry)),
     defaultSnapshotter,
     locks: createKeyedLock(),
+    chainLocks: new Lazy(async () => {
+      const { openSharedLocks } = await import("@varve/locks-sqlite");
+      return openSharedLocks(join(root, "locks.db"));
+    }),
     fetchLimiter,
     unpackLimiter,
+    durability,
     parallelUnpack: options.parallelUnpack ?? true,
+    followWhileFetching: options.followWhileFetching ?? true,
   });
 }
 
@@ -106,8 +134,8 @@ async function openStores(
   }
 }
 
-async function openResolver(registry: RegistryResolverOptions | Resolver | undefined): Promise<Resolver> {
+async function openResolver(registry: OpenRegistryOptions | Resolver | undefined): Promise<Resolver> {
   if (registry !== undefined && "resolve" in registry) return registry;
-  const { createRegistryResolver } = await import("@varve/remotes-registry");
-  return createRegistryResolver(registry);
+  const { openRegistry } = await import("./open-registry.ts");
+  return openRegistry(registry);
 }

@@ -1,30 +1,46 @@
+import { join } from "node:path";
 import { blobExists } from "@varve/content";
 import { CodedError } from "@varve/errors";
-import { dispatch, manifestFor } from "@varve/images";
-import type { ImageInput } from "@varve/images";
+import { createSummary, dispatch, manifestFor } from "@varve/images";
+import type { ImageInput, ProgressEvent } from "@varve/images";
 import type { Namespace } from "@varve/metadata";
 import { allPlatforms, formatPlatform, onlyPlatform } from "@varve/oci";
-import { fetchBlob } from "@varve/remotes";
 import type { Fetcher } from "@varve/remotes";
 import { createUnpacker } from "@varve/unpack";
-import type { Unpacker, UnpackResult } from "@varve/unpack";
-import type { PullOptions, PullResult } from "./client.ts";
+import type { BeforeLayers, Unpacker, UnpackResult } from "@varve/unpack";
+import type { PullOptions, PullResult } from "./transfers.ts";
 import { fetchAndList } from "./fetch.ts";
-import { platformOf } from "./platform.ts";
+import { ChainLocks } from "./chain-locks.ts";
+import { mustFit } from "./disk-space.ts";
+import { blobFetch } from "./blob-fetch.ts";
+import { platformOf, wrongPlatform } from "./platform.ts";
 import type { Blobs, Stack } from "./stack.ts";
+import { traced } from "./traces.ts";
 import { underLease } from "./under-lease.ts";
 
 /** Resolve → fetch and unpack at the same time → wait for both → image record (U-TR.3). */
-export async function pullImage(stack: Stack, reference: string, options: PullOptions = {}): Promise<PullResult> {
+export function pullImage(stack: Stack, reference: string, options: PullOptions = {}): Promise<PullResult> {
+  return traced({ phase: "pull", reference }, () => resolveAndPull(stack, reference, options));
+}
+
+async function resolveAndPull(stack: Stack, reference: string, asked: PullOptions): Promise<PullResult> {
   const startedAt = performance.now();
-  const { signal, onProgress } = options;
+  const summary = createSummary();
+  const onProgress = (event: ProgressEvent): void => {
+    summary.onProgress(event);
+    asked.onProgress?.(event);
+  };
+  const options = { ...asked, onProgress };
+  const { signal } = options;
   // Before the registry is asked: they may be malformed or unknown, or not work here.
   platformOf(options.platform);
   const snapshotterName = options.snapshotter ?? stack.defaultSnapshotter;
   await stack.opened.get(snapshotterName);
   const resolver = await stack.resolver.get();
-  const { name, descriptor: target } = await resolver.resolve(reference, { signal });
-  onProgress?.({ type: "resolved", name, target });
+  const { name, descriptor: target } = await traced({ phase: "resolve", reference }, () =>
+    resolver.resolve(reference, { signal }),
+  );
+  onProgress({ type: "resolved", name, target });
   // Threads start while manifest and config are fetched; an image that is present needs none.
   if (!(await blobExists(stack.namespace.content, target.digest))) (await stack.differ.get()).warmUp();
   const fetcher = resolver.fetcher(name);
@@ -33,7 +49,10 @@ export async function pullImage(stack: Stack, reference: string, options: PullOp
     async (namespace) => {
       const unpacked = await fetchAndUnpack(stack, { name, target }, { namespace, fetcher, options });
       await namespace.images.put({ name, target }, { signal });
-      return describe(name, target, unpacked, performance.now() - startedAt);
+      return describe(name, target, unpacked, {
+        durationMs: Math.round(performance.now() - startedAt),
+        summary: summary.summarize(),
+      });
     },
     signal,
   );
@@ -50,10 +69,10 @@ async function fetchAndUnpack(stack: Stack, image: ImageInput, context: PullCont
   const { namespace, fetcher, options } = context;
   const { signal } = options;
   const matcher = onlyPlatform(platformOf(options.platform));
-  const unpacker = await openUnpacker(stack, context);
+  const unpacker = await openUnpacker(stack, image.name, context);
   try {
     await dispatch(
-      unpacker.wrap(fetchAndList(namespace, fetcher, { matcher, onProgress: options.onProgress })),
+      unpacker.wrap(fetchAndList(namespace, fetcher, { name: image.name, matcher, onProgress: options.onProgress })),
       [image.target],
       { signal },
     );
@@ -76,11 +95,11 @@ async function nothingUnpacked(
   if (config === undefined) {
     return new CodedError("ERR_NOT_IMPLEMENTED", `image ${name}: is an artifact, there is nothing to unpack`);
   }
-  const is = platform === undefined ? "no platform" : formatPlatform(platform);
-  return new CodedError("ERR_NOT_FOUND", `image ${name}: is for ${is}, not for ${matcher.description}`);
+  return wrongPlatform(name, platform, matcher);
 }
 
-async function openUnpacker(stack: Stack, { namespace, fetcher, options }: PullContext): Promise<Unpacker> {
+async function openUnpacker(stack: Stack, name: string, context: PullContext): Promise<Unpacker> {
+  const { namespace, fetcher, options } = context;
   const { content } = namespace;
   const { signal, onProgress } = options;
   const snapshotterName = options.snapshotter ?? stack.defaultSnapshotter;
@@ -89,24 +108,39 @@ async function openUnpacker(stack: Stack, { namespace, fetcher, options }: PullC
   const snapshotter = await namespace.snapshotter(snapshotterName);
   return createUnpacker({
     platforms: [{ matcher, snapshotterName, snapshotter, applier: await stack.differ.get() }],
-    fetch: async (layer, { signal: stop, onIngest }) => {
-      await fetchBlob(layer, { content, fetcher, signal: stop, onProgress, onIngest });
-    },
+    fetch: blobFetch(content, fetcher, { name, onProgress }),
     content,
+    beforeLayers: beforeLayers(stack, snapshotterName, context),
     parallel: stack.parallelUnpack,
+    followWhileFetching: stack.followWhileFetching,
     fetchLimiter: stack.fetchLimiter,
     unpackLimiter: stack.unpackLimiter,
     locks: stack.locks,
+    chainLocks: new ChainLocks(stack.chainLocks, stack.namespace.name),
     signal,
     onProgress,
   });
+}
+
+function beforeLayers(
+  stack: Stack,
+  snapshotterName: string,
+  { namespace: { content }, options: { checkSpace = false } }: PullContext,
+): BeforeLayers | undefined {
+  if (checkSpace === false) return undefined;
+  const check = checkSpace === true ? {} : checkSpace;
+  const directories = {
+    content: join(stack.root, "content"),
+    snapshots: stack.snapshotters.directoryOf(snapshotterName),
+  };
+  return (layers, { signal }) => mustFit(layers, { content, directories, check, signal });
 }
 
 function describe(
   name: string,
   target: PullResult["target"],
   { chainId, layers, platform, snapshotterName }: UnpackResult,
-  durationMs: number,
+  costs: Pick<PullResult, "durationMs" | "summary">,
 ): PullResult {
   return {
     name,
@@ -115,6 +149,6 @@ function describe(
     snapshotter: snapshotterName,
     chainId,
     layers,
-    durationMs: Math.round(durationMs),
+    ...costs,
   };
 }

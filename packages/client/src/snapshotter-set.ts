@@ -29,6 +29,11 @@ export class SnapshotterSet {
     return found;
   }
 
+  /** Where the snapshotter of that name keeps everything. */
+  directoryOf(name: string): string {
+    return join(this.#root, name);
+  }
+
   /** @throws ERR_INVALID_ARGUMENT there is none of that name */
   mustKnow(name: string): void {
     this.#find(name);

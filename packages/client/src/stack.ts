@@ -1,6 +1,8 @@
-import type { ContentStore, Follower, Quarantiner } from "@varve/content";
+import type { ContentStore, Follower, Ingester, Quarantiner } from "@varve/content";
+import type { Comparer } from "@varve/diff";
 import type { Differ } from "@varve/differ";
 import type { KeyedLock, Limiter } from "@varve/locks";
+import type { SharedLocks } from "@varve/locks-sqlite";
 import type { Metadata, Namespace } from "@varve/metadata";
 import type { Mounter } from "@varve/mount";
 import type { Resolver } from "@varve/remotes";
@@ -22,14 +24,22 @@ export interface Stack {
   /** Of the namespace. */
   readonly opened: OpenedSnapshotters;
   readonly mounter: Mounter;
+  /** For what is mounted for a moment. */
+  readonly mountDirectory: string;
   readonly differ: Lazy<Differ>;
+  /** One that stores layers where it is told, to be closed by whoever asks. */
+  readonly openDiffer: (content: Ingester) => Promise<Comparer & Differ>;
   /** Below the metadata, too. */
   readonly snapshotters: SnapshotterSet;
   readonly resolver: Lazy<Resolver>;
   readonly defaultSnapshotter: string;
-  /** Shared by all pulls of the client, so that no work is done twice. */
+  /** Shared by all pulls of the client, so that no blob is fetched twice. */
   readonly locks: KeyedLock;
+  /** Shared by all processes that unpack into this store. */
+  readonly chainLocks: Lazy<SharedLocks>;
   readonly fetchLimiter: Limiter;
   readonly unpackLimiter: Limiter;
+  readonly durability: "full" | "none";
   readonly parallelUnpack: boolean;
+  readonly followWhileFetching: boolean;
 }

@@ -1,6 +1,8 @@
 import type { CallOptions, ContentStore, Labeler } from "@varve/content";
+import type { ComparedLayer } from "@varve/diff";
 import { CodedError } from "@varve/errors";
 import type { ImageStore } from "@varve/images";
+import type { LayerStore } from "@varve/layers";
 import type { LeaseManager } from "@varve/leases";
 import type {
   CheckOptions,
@@ -14,26 +16,43 @@ import type {
 import type { Snapshotter } from "@varve/snapshots";
 import type {
   Client,
-  FetchOptions,
-  FetchResult,
   HeldStores,
   MountOptions,
-  PullOptions,
-  PullResult,
+  MountSnapshotOptions,
+  SnapshotterOptions,
   StoreUsage,
   UnmountOptions,
 } from "./client.ts";
+import type {
+  ExportImagesOptions,
+  FetchOptions,
+  FetchResult,
+  ImportedImage,
+  ImportImagesOptions,
+  PullOptions,
+  PullResult,
+  PushOptions,
+  PushResult,
+} from "./transfers.ts";
+import { LayerStoreOpener } from "./layer-store.ts";
+import type { ConsumeChanges, CreateLayerOptions, SnapshotChangeOptions } from "./layers/snapshot-layers.ts";
+import type { ConsumeLayer } from "./layers/write-compared.ts";
+import type { WriteLayerOptions } from "./layers/write-layer.ts";
+import type { Registry } from "./open-registry.ts";
+import { RunningCalls } from "./running-calls.ts";
 import type { Stack } from "./stack.ts";
 
 /** Everything a client does, over the parts it was given. */
 export class StoreClient implements Client {
   readonly #stack: Stack;
-  readonly #running = new Set<Promise<unknown>>();
-  readonly #stop = new AbortController();
+  readonly #calls: RunningCalls;
+  readonly #layers: LayerStoreOpener;
   #closing: Promise<void> | undefined;
 
   constructor(stack: Stack) {
     this.#stack = stack;
+    this.#calls = new RunningCalls(`client of ${stack.root}`);
+    this.#layers = new LayerStoreOpener(stack);
   }
 
   get root(): string {
@@ -65,35 +84,120 @@ export class StoreClient implements Client {
   }
 
   pull(reference: string, options: PullOptions = {}): Promise<PullResult> {
-    return this.#run(options, async (signal) => {
+    return this.#calls.run(options, async (signal) => {
       const { pullImage } = await import("./pull.ts");
       return pullImage(this.#stack, reference, { ...options, signal });
     });
   }
 
   fetch(reference: string, options: FetchOptions = {}): Promise<FetchResult> {
-    return this.#run(options, async (signal) => {
+    return this.#calls.run(options, async (signal) => {
       const { fetchImage } = await import("./fetch.ts");
       return fetchImage(this.#stack, reference, { ...options, signal });
     });
   }
 
+  registry(): Promise<Registry> {
+    return this.#calls.run({}, async () => {
+      const { hasRepositories } = await import("@varve/remotes");
+      const resolver = await this.#stack.resolver.get();
+      if (hasRepositories(resolver)) return resolver;
+      throw new CodedError("ERR_NOT_IMPLEMENTED", `client of ${this.root}: its resolver knows no repositories`);
+    });
+  }
+
+  push(name: string, options: PushOptions = {}): Promise<PushResult> {
+    return this.#calls.run(options, async (signal) => {
+      const { pushStoredImage } = await import("./push.ts");
+      return pushStoredImage(this.#stack, name, { ...options, signal });
+    });
+  }
+
+  import(
+    source: string | AsyncIterable<Uint8Array>,
+    options: ImportImagesOptions = {},
+  ): Promise<readonly ImportedImage[]> {
+    return this.#calls.run(options, async (signal) => {
+      const { importImages } = await import("./archives.ts");
+      return importImages(this.#stack, source, { ...options, signal });
+    });
+  }
+
+  async *export(
+    names: readonly string[],
+    options: ExportImagesOptions = {},
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    const { exportImages } = await import("./archives.ts");
+    yield* this.#calls.stream(options, (signal) => exportImages(this.#stack, names, { ...options, signal }));
+  }
+
+  exportLayout(names: readonly string[], directory: string, options: ExportImagesOptions = {}): Promise<void> {
+    return this.#calls.run(options, async (signal) => {
+      const { exportToLayout } = await import("./archives.ts");
+      return exportToLayout(this.#stack, names, directory, { ...options, signal });
+    });
+  }
+
   mount(reference: string, directory: string, options: MountOptions = {}): Promise<void> {
-    return this.#run(options, async (signal) => {
+    return this.#calls.run(options, async (signal) => {
       const { mountImage } = await import("./mounts.ts");
       return mountImage(this.#stack, reference, directory, { ...options, signal });
     });
   }
 
+  mountSnapshot(key: string, directory: string, options: MountSnapshotOptions = {}): Promise<void> {
+    return this.#calls.run(options, async (signal) => {
+      const { mountSnapshot } = await import("./mounts.ts");
+      return mountSnapshot(this.#stack, key, directory, { ...options, signal });
+    });
+  }
+
+  mountPoints(options: SnapshotterOptions = {}): Promise<ReadonlyMap<string, readonly string[]>> {
+    return this.#calls.run(options, async (signal) => {
+      const { mountPoints } = await import("./mount-records.ts");
+      const name = options.snapshotter ?? this.#stack.defaultSnapshotter;
+      return mountPoints({ name, opened: await this.#stack.opened.get(name) }, { signal });
+    });
+  }
+
   unmount(directory: string, options: UnmountOptions = {}): Promise<void> {
-    return this.#run(options, async (signal) => {
+    return this.#calls.run(options, async (signal) => {
       const { unmountImage } = await import("./mounts.ts");
       return unmountImage(this.#stack, directory, { ...options, signal });
     });
   }
 
+  readChanges(key: string, consume: ConsumeChanges, options: SnapshotChangeOptions = {}): Promise<void> {
+    return this.#calls.run(options, async (signal) => {
+      const { readChanges } = await import("./layers/compare-snapshots.ts");
+      return readChanges(this.#stack, key, consume, { ...options, signal });
+    });
+  }
+
+  writeLayer(
+    key: string,
+    consume: ConsumeLayer,
+    options: SnapshotChangeOptions & WriteLayerOptions = {},
+  ): Promise<ComparedLayer> {
+    return this.#calls.run(options, async (signal) => {
+      const { writeSnapshotLayer } = await import("./layers/compare-snapshots.ts");
+      return writeSnapshotLayer(this.#stack, key, consume, { ...options, signal });
+    });
+  }
+
+  createLayer(key: string, options: CreateLayerOptions = {}): Promise<ComparedLayer> {
+    return this.#calls.run(options, async (signal) => {
+      const { createSnapshotLayer } = await import("./layers/compare-snapshots.ts");
+      return createSnapshotLayer(this.#stack, key, { ...options, signal });
+    });
+  }
+
   snapshotter(name: string = this.#stack.defaultSnapshotter): Promise<Snapshotter> {
-    return this.#run({}, () => this.#stack.opened.get(name));
+    return this.#calls.run({}, () => this.#stack.opened.get(name));
+  }
+
+  layerStore(): Promise<LayerStore> {
+    return this.#calls.run({}, () => this.#layers.get());
   }
 
   under(lease: string): HeldStores {
@@ -101,32 +205,32 @@ export class StoreClient implements Client {
   }
 
   hold<T>(work: (stores: HeldStores) => Promise<T>, options: CallOptions = {}): Promise<T> {
-    return this.#run(options, async (signal) => {
+    return this.#calls.run(options, async (signal) => {
       const { underLease } = await import("./under-lease.ts");
       return underLease(this.#stack, work, signal);
     });
   }
 
   gc(options: CollectOptions = {}): Promise<CollectReport> {
-    return this.#run(options, (signal) => this.#stack.metadata.collect({ ...options, signal }));
+    return this.#calls.run(options, (signal) => this.#stack.metadata.collect({ ...options, signal }));
   }
 
   why(item: Parameters<Client["why"]>[0], options: CallOptions = {}): Promise<Explanation> {
-    return this.#run(options, (signal) => {
+    return this.#calls.run(options, (signal) => {
       return this.#stack.metadata.why({ namespace: this.namespace, ...item }, { ...options, signal });
     });
   }
 
   check(options: CheckOptions = {}): Promise<CheckReport> {
-    return this.#run(options, (signal) => this.#stack.metadata.check({ ...options, signal }));
+    return this.#calls.run(options, (signal) => this.#stack.metadata.check({ ...options, signal }));
   }
 
   repair(options: CheckOptions = {}): Promise<RepairReport> {
-    return this.#run(options, (signal) => this.#stack.metadata.repair({ ...options, signal }));
+    return this.#calls.run(options, (signal) => this.#stack.metadata.repair({ ...options, signal }));
   }
 
   usage(options: CallOptions = {}): Promise<StoreUsage> {
-    return this.#run(options, async (signal) => {
+    return this.#calls.run(options, async (signal) => {
       const { storeUsage } = await import("./usage.ts");
       return storeUsage(this.#stack, { signal });
     });
@@ -141,33 +245,12 @@ export class StoreClient implements Client {
     return this.close();
   }
 
-  /** Runs a call that `close` aborts and waits for: it must not lose the stores before it has cleaned up. */
-  async #run<T>(
-    options: { readonly signal?: AbortSignal | undefined },
-    work: (signal: AbortSignal) => Promise<T>,
-  ): Promise<T> {
-    if (this.#closing !== undefined)
-      throw new CodedError("ERR_FAILED_PRECONDITION", `client of ${this.root}: is closed`);
-    const { signal } = options;
-    signal?.throwIfAborted();
-    const running = work(signal === undefined ? this.#stop.signal : AbortSignal.any([signal, this.#stop.signal]));
-    this.#running.add(running);
-    try {
-      return await running;
-    } finally {
-      this.#running.delete(running);
-    }
-  }
-
   async #close(): Promise<void> {
-    const { blobs, differ, metadata, resolver, snapshotters } = this.#stack;
-    this.#stop.abort(new CodedError("ERR_ABORTED", `client of ${this.root}: was closed`));
-    await Promise.allSettled(this.#running);
-    const results = await Promise.allSettled([
-      resolver.close((one) => one.close()),
-      differ.close((one) => one.close()),
-      snapshotters.close(),
-    ]);
+    const { blobs, chainLocks, differ, metadata, resolver, snapshotters } = this.#stack;
+    await this.#calls.stop();
+    const results = await Promise.allSettled([this.#layers.close()]);
+    const parts = [resolver, differ, chainLocks].map((part) => part.close((one) => one.close()));
+    results.push(...(await Promise.allSettled([...parts, snapshotters.close()])));
     results.push(...(await Promise.allSettled([metadata.close()])), ...(await Promise.allSettled([blobs.close()])));
     const failed = results.find((result) => result.status === "rejected");
     if (failed !== undefined) throw failed.reason;

@@ -1,12 +1,12 @@
 import { chmod, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { putImage, startRegistry } from "@varve-tools/test-registry";
 import { openClient } from "@varve/client";
 import type { Client, OpenClientOptions } from "@varve/client";
 import { readBlob, writeBlob } from "@varve/content";
 import { hasCode } from "@varve/errors";
 import { parseManifest } from "@varve/oci";
 import { expect, test } from "vitest";
-import { putImage, startRegistry } from "./registry.ts";
 import { tempDirectory } from "./temp.ts";
 
 const twoLayers = [{ "etc/base": "base" }, { "etc/top": "top" }];

@@ -1,94 +1,21 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, readdir, readFile, rmdir, symlink, writeFile } from "node:fs/promises";
+import { readdir, readFile, rmdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { openClient } from "@varve/client";
-import type { Client } from "@varve/client";
 import { currentOwner } from "@varve/locks";
 import { labelOwner } from "@varve/snapshots";
-import { checkOverlaySupport } from "@varve/snapshots-overlay";
 import { describe, expect, test } from "vitest";
-import { putImage, startRegistry } from "./registry.ts";
-import { tempDirectory } from "./temp.ts";
+import { backends, isRoot, records, scene } from "./mount-scene.ts";
 
 const run = promisify(execFile);
 const mountChild = fileURLToPath(new URL("mount-child.ts", import.meta.url));
-const isRoot = process.geteuid?.() === 0;
-const whyNot = isRoot ? "" : "(skipped: only root may mount)";
-
-async function overlaysWork(): Promise<boolean> {
-  if (!isRoot) return false;
-  await using temp = await tempDirectory();
-  try {
-    await checkOverlaySupport(temp.path);
-    return true;
-  } catch {
-    return false;
-  }
-}
-const overlayWorks = await overlaysWork();
-
-/** A store with one pulled image, and a directory to mount on. */
-interface Scene extends AsyncDisposable {
-  readonly client: Client;
-  readonly root: string;
-  readonly name: string;
-  readonly target: string;
-}
-
-async function scene(snapshotter: string): Promise<Scene> {
-  await using registry = await startRegistry();
-  const temp = await tempDirectory();
-  const root = join(temp.path, "store");
-  const target = join(temp.path, "a mount\\point");
-  await mkdir(target);
-  const client = await openClient({ root, snapshotter, durability: "none" });
-  const image = await putImage(registry.content, [{ "etc/base": "base" }, { "etc/top": "top" }, { last: "last" }]);
-  const name = await registry.tag("app", image);
-  await client.pull(name);
-  return {
-    client,
-    root,
-    name,
-    target,
-    [Symbol.asyncDispose]: async () => {
-      await takeOffAll(target);
-      await client.close();
-      await temp[Symbol.asyncDispose]();
-    },
-  };
-}
-
-/** Whatever a failed test has left there. */
-async function takeOffAll(target: string): Promise<void> {
-  try {
-    for (;;) await run("umount", ["--lazy", target]);
-  } catch {
-    // Nothing is mounted there any more.
-  }
-}
-
-/** Keys of what is neither committed nor gone. */
-async function records({ client }: Scene): Promise<string[]> {
-  const snapshotter = await client.snapshotter();
-  const all = await Array.fromAsync(snapshotter.walk());
-  return all.filter(({ kind }) => kind !== "committed").map(({ name }) => name);
-}
 
 async function code(call: Promise<unknown>): Promise<unknown> {
   return call.catch((error: unknown) => error instanceof Error && "code" in error && error.code);
 }
-
-const backends = [
-  { snapshotter: "native", works: isRoot, why: whyNot },
-  {
-    snapshotter: "overlay",
-    works: overlayWorks,
-    why: isRoot ? "(skipped if overlays cannot be mounted here)" : whyNot,
-  },
-] as const;
 
 describe.each(backends)("a mount by $snapshotter $why", ({ snapshotter, works }) => {
   test.skipIf(!works)("shows the whole image, and nothing can be written through it", async () => {

@@ -1,15 +1,13 @@
 import { readdirSync, readlinkSync } from "node:fs";
 import { existsSync } from "node:fs";
-import { readFile, stat, writeFile } from "node:fs/promises";
+import { stat, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { applyLayers, defaultRoot, openClient } from "@varve/client";
+import { putImage } from "@varve-tools/test-registry";
+import { defaultRoot, openClient } from "@varve/client";
 import { createMemoryContentStore } from "@varve/content-memory";
-import { digestOf } from "@varve/digest";
 import { CodedError } from "@varve/errors";
-import { pack } from "tar-stream";
 import { expect, test, vi } from "vitest";
-import { putImage } from "./registry.ts";
 import { resolverOf } from "./resolver.ts";
 import { tempDirectory } from "./temp.ts";
 
@@ -141,21 +139,4 @@ test("a snapshotter that could not be opened is tried again at the next call", a
   });
   await expect(client.snapshotter()).rejects.toMatchObject({ code: "ERR_UNAVAILABLE" });
   await expect(client.snapshotter()).resolves.toBeDefined();
-});
-
-test("layers are applied to a directory without a store, the lowest first", async () => {
-  await using temp = await tempDirectory();
-  const tars: Buffer[] = [];
-  for (const text of ["first", "second"]) {
-    const tar = pack();
-    tar.entry({ name: "file" }, text);
-    tar.finalize();
-    tars.push(Buffer.concat(await Array.fromAsync(tar as AsyncIterable<Uint8Array>)));
-  }
-  const streams = tars.map(async function* (tar) {
-    yield tar;
-  });
-  const applied = await applyLayers(streams, temp.path);
-  expect(applied).toEqual(tars.map((tar) => ({ diffId: digestOf(tar), size: tar.length })));
-  await expect(readFile(join(temp.path, "file"), "utf8")).resolves.toBe("second");
 });

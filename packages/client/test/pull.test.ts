@@ -1,12 +1,13 @@
+import { tracingChannel } from "node:diagnostics_channel";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { putBytes, putImage, putJson, startRegistry } from "@varve-tools/test-registry";
 import { openClient } from "@varve/client";
-import type { Client } from "@varve/client";
+import type { Client, ClientTrace } from "@varve/client";
 import { chainIds } from "@varve/digest";
 import { formatPlatform, defaultPlatform, mediaTypes, parsePlatform } from "@varve/oci";
 import type { Snapshotter } from "@varve/snapshots";
 import { expect, test } from "vitest";
-import { putBytes, putImage, putJson, startRegistry } from "./registry.ts";
 import { tempDirectory } from "./temp.ts";
 
 const twoLayers = [{ "etc/base": "base" }, { "etc/top": "top" }];
@@ -46,6 +47,13 @@ test("a pull tells what the name stands for, and of each layer its digests and t
     chainId: result.layers.at(-1)?.chainId,
     layers: [expect.objectContaining({ status: "unpacked" }), expect.objectContaining({ status: "unpacked" })],
     durationMs: expect.any(Number),
+    summary: expect.objectContaining({
+      // Manifest, config and two layers.
+      fetched: { blobs: 4, bytes: expect.any(Number) },
+      reused: { blobs: 0, bytes: 0, layers: 0 },
+      unpacked: { layers: 2, bytes: result.layers.reduce((sum, { size }) => sum + size, 0) },
+      retries: 0,
+    }),
   });
   expect(result.layers.map(({ chainId }) => chainId)).toEqual(chainIds(result.layers.map(({ diffId }) => diffId)));
   expect(Object.keys(result.layers[0] ?? {}).toSorted()).toEqual(["chainId", "diffId", "digest", "size", "status"]);
@@ -53,6 +61,20 @@ test("a pull tells what the name stands for, and of each layer its digests and t
   const snapshotter = await client.snapshotter();
   await expect(readIn(snapshotter, result.chainId, "etc/base")).resolves.toBe("base");
   await expect(readIn(snapshotter, result.chainId, "etc/top")).resolves.toBe("top");
+});
+
+// F09
+test("a layer that is more than the client allows is refused, with the limit's name, and nothing is unpacked", async () => {
+  await using registry = await startRegistry();
+  await using root = await tempDirectory();
+  const layerLimits = { entries: 0 };
+  await using client = await openClient({ root: root.path, snapshotter: "native", durability: "none", layerLimits });
+  const name = await registry.tag("team/app", await putImage(registry.content, twoLayers));
+  await expect(client.pull(name)).rejects.toMatchObject({
+    code: "ERR_RESOURCE_EXHAUSTED",
+    cause: expect.objectContaining({ message: expect.stringMatching(/^layer sha256:.* \(entries\)$/) }),
+  });
+  expect(await Array.fromAsync((await client.snapshotter()).walk())).toEqual([]);
 });
 
 test("a second pull finds every layer, and fetches no blob", async () => {
@@ -180,4 +202,43 @@ test("an unknown snapshotter is refused before the registry is asked, and those 
   await using client = await open(root.path);
   // Nobody listens there.
   await expect(client.pull("127.0.0.1:9/app", { snapshotter: "zfs" })).rejects.toMatchObject(refusal);
+});
+
+test("who listens on the diagnostics channels is told of a pull, of the question for its name, and of a failure", async () => {
+  await using registry = await startRegistry();
+  await using root = await tempDirectory();
+  await using client = await open(root.path);
+  const name = await registry.tag("team/app", await putImage(registry.content, twoLayers));
+  const told: string[] = [];
+  const stops = ["pull", "resolve"].map((phase) => {
+    const channel = tracingChannel<unknown, ClientTrace>(`varve:client:${phase}`);
+    const handlers = {
+      start: (trace: ClientTrace) => void told.push(`start ${trace.phase} ${trace.reference}`),
+      end: () => undefined,
+      asyncStart: () => undefined,
+      asyncEnd: (trace: ClientTrace) => void told.push(`end ${trace.phase}`),
+      error: (trace: ClientTrace) => void told.push(`error ${trace.phase}`),
+    };
+    channel.subscribe(handlers);
+    return () => channel.unsubscribe(handlers);
+  });
+  try {
+    await client.pull(name);
+    await expect(client.pull(`${registry.host}/team/none`)).rejects.toMatchObject({ code: "ERR_NOT_FOUND" });
+  } finally {
+    for (const stop of stops) stop();
+  }
+  const asked = `${registry.host}/team/none`;
+  expect(told).toEqual([
+    `start pull ${name}`,
+    `start resolve ${name}`,
+    "end resolve",
+    "end pull",
+    `start pull ${asked}`,
+    `start resolve ${asked}`,
+    "error resolve",
+    "end resolve",
+    "error pull",
+    "end pull",
+  ]);
 });

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { buildCorpus, missingPrograms, pushCorpus, startDockerRegistry } from "@varve-tools/corpus";
 import type { Corpus } from "@varve-tools/corpus";
 import type { TestProject } from "vitest/node";
+import { useScratchDisk } from "./scratch-disk.ts";
 
 /** What every integration test is given. */
 export interface Environment {
@@ -31,6 +32,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     project.provide("environment", { missing, registry: "", corpus: { debian: "", app: "" } });
     return async () => undefined;
   }
+  const dropScratch = await useScratchDisk();
   const kept = process.env["VARVE_CORPUS"];
   const directory = kept ?? (await mkdtemp(join(tmpdir(), "varve-corpus-")));
   await mkdir(directory, { recursive: true });
@@ -40,12 +42,14 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     await pushCorpus(corpus, registry.host);
   } catch (error) {
     await registry.close();
+    await dropScratch();
     throw error;
   }
   project.provide("environment", { registry: registry.host, corpus });
   return async () => {
     await registry.close();
     if (kept === undefined) await rm(directory, { recursive: true, force: true });
+    await dropScratch();
   };
 }
 

@@ -29,6 +29,12 @@ export async function pushManyImages(host: string, count: number): Promise<Small
   return images;
 }
 
+/** Pushes one image of layers that nobody else has. */
+export async function pushTallImage(host: string, repository: string, height: number): Promise<SmallImage> {
+  const names = Array.from({ length: height }, (_, index) => `${repository}-${index}`);
+  return pushImage(host, repository, await Promise.all(names.map(makeLayer)));
+}
+
 interface Layer {
   readonly bytes: Uint8Array;
   readonly diffId: Digest;

@@ -24,9 +24,16 @@ describe.skipIf(missing !== undefined)(
 
       const second = await varve(pull);
       expect(second).toMatchObject({ status: 0 });
-      const { durationMs: _first, layers, ...rest } = JSON.parse(first.stdout);
-      const { durationMs: _second, layers: layersAgain, ...restAgain } = JSON.parse(second.stdout);
+      const { durationMs: _first, summary, layers, ...rest } = JSON.parse(first.stdout);
+      const {
+        durationMs: _second,
+        summary: summaryAgain,
+        layers: layersAgain,
+        ...restAgain
+      } = JSON.parse(second.stdout);
       expect(restAgain).toEqual(rest);
+      expect(summary).toMatchObject({ unpacked: { layers: 4 }, reused: { layers: 0 } });
+      expect(summaryAgain).toMatchObject({ fetched: { bytes: 0 }, unpacked: { layers: 0 }, reused: { layers: 4 } });
       expect(layers).toHaveLength(4);
       expect(layersAgain.map((layer: { status: string }) => layer.status)).toEqual([
         "exists",

@@ -89,14 +89,14 @@ interface DiskUse {
 }
 
 /**
- * Every path, and what the files take up; without the databases, whose pages are used again, the lock, which is empty, and
- * the blocks of directories, which ext4 does not give back.
+ * Every path, and what the files take up; without the databases, whose pages are used again, the locks of layers, which the
+ * first unpack makes, the lock of ingests, which is empty, and the blocks of directories, which ext4 does not give back.
  */
 async function diskUse(root: string): Promise<DiskUse> {
   const paths: string[] = [];
   let bytes = 0;
   for (const path of await readdir(root, { recursive: true })) {
-    if (/\.db(-wal|-shm)?$|^content\/ingest\/lock$/.test(path)) continue;
+    if (/\.db(-wal|-shm)?$|^locks\.db|^content\/ingest\/lock$/.test(path)) continue;
     paths.push(path);
     const info = await lstat(join(root, path));
     if (!info.isDirectory()) bytes += info.blocks * 512;

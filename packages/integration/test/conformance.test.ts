@@ -1,29 +1,37 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createLinuxMounter } from "@varve/mount-linux";
 import { describeSnapshotter } from "@varve/snapshots-conformance";
 import { openNativeSnapshotter } from "@varve/snapshots-native";
 import { openOverlaySnapshotter } from "@varve/snapshots-overlay";
-import { afterAll, describe, it } from "vitest";
-import { environment } from "../src/images-under-test.ts";
+import { describe, it } from "vitest";
+import { whyNoFaults } from "../src/faults/missing.ts";
+import { lacksOf } from "../src/lacks.ts";
+import { mountedDisk } from "../src/mounted-disk.ts";
+import { realMounts } from "../src/real-mounts.ts";
 
-const base = mkdtempSync(join(tmpdir(), "varve-pairs-"));
-afterAll(() => rmSync(base, { recursive: true, force: true }));
+const missing = await whyNoFaults(["mkfs.ext4", "mkfs.xfs"]);
 
-const mounter = environment.missing === undefined ? createLinuxMounter() : undefined;
+// xfs copies by reference, the others do not; tmpfs has neither blocks nor a disk.
+describe.each(["ext4", "xfs", "tmpfs"] as const)("%s", (filesystem) => {
+  describe.skipIf(missing !== undefined)(
+    `under the real mounter (privileged${missing === undefined ? "" : `: ${missing}`})`,
+    () => {
+      const disk = mountedDisk(filesystem);
 
-describeSnapshotter("overlay under the real mounter", {
-  describe,
-  it,
-  mounter,
-  open: (place) => openOverlaySnapshotter({ root: join(base, "overlay", place), durability: "none" }),
-});
+      describeSnapshotter("overlay", {
+        describe,
+        it,
+        ...realMounts,
+        lacks: lacksOf.overlay,
+        open: (place) => openOverlaySnapshotter({ root: join(disk(), "overlay", place) }),
+      });
 
-describeSnapshotter("native under the real mounter", {
-  describe,
-  it,
-  mounter,
-  lacks: ["rebase"],
-  open: (place) => openNativeSnapshotter({ root: join(base, "native", place), durability: "none" }),
+      describeSnapshotter("native", {
+        describe,
+        it,
+        ...realMounts,
+        lacks: lacksOf.native,
+        open: (place) => openNativeSnapshotter({ root: join(disk(), "native", place) }),
+      });
+    },
+  );
 });

@@ -1,6 +1,6 @@
 import { temporaryDirectory } from "@varve-tools/corpus";
 import { describe, expect, test } from "vitest";
-import { killEverywhere } from "../src/faults/kill-matrix.ts";
+import { before, justAfter, killEverywhere } from "../src/faults/kill-matrix.ts";
 import type { Kill } from "../src/faults/kill-matrix.ts";
 import { whyNoFaults } from "../src/faults/missing.ts";
 
@@ -17,12 +17,6 @@ async function expectSurvival(scenario: string): Promise<void> {
   expect(matrix.problems).toEqual([]);
   // For each kind of call, on to a run that nothing was left to be killed in.
   expect(matrix.survived).toBeGreaterThanOrEqual(matrix.kinds);
-}
-
-/** Killed right before a call like this about a file like that, with this step done last. */
-function before(name: RegExp, path: RegExp, after?: string): (kill: Kill) => boolean {
-  return ({ call, steps }) =>
-    name.test(call.name) && call.paths.some((one) => path.test(one)) && (after === undefined || after === steps.at(-1));
 }
 
 const data = /(^|\/)ingest\/#\.\*$/;
@@ -42,10 +36,7 @@ const rows: readonly (readonly [row: string, isIt: (kill: Kill) => boolean])[] =
   ["K05 data is about to become a blob, K19 under the lock of the store", before(/^rename/, blob)],
   ["K06 a blob is visible, its directory is not synced", before(/^fsync$/, blobs)],
   ["K06 the directory is new, and itself not synced", before(/^fsync$/, /(^|\/)blobs$/)],
-  [
-    "K07 a blob is durable, and has no record",
-    (kill) => before(/^pwrite/, log)(kill) && record.test(kill.previous?.paths[0] ?? ""),
-  ],
+  ["K07 a blob is durable, and has no record", justAfter(/./, record, before(/^pwrite/, log))],
   ["K08 a blob is durable, and its ingest still there", before(/^unlink/, record)],
   ["K14 an image is about to be recorded", before(/^pwrite|^f(data)?sync/, log, "prepare and remove")],
   ["K14 a tag is about to be moved", before(/^pwrite|^f(data)?sync/, log, "create the image")],

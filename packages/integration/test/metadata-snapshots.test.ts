@@ -4,11 +4,12 @@ import { join } from "node:path";
 import { openContentStore } from "@varve/content-fs";
 import { openMetadata } from "@varve/metadata";
 import type { Namespace } from "@varve/metadata";
-import { createLinuxMounter } from "@varve/mount-linux";
 import { describeSnapshotter } from "@varve/snapshots-conformance";
 import { openNativeSnapshotter } from "@varve/snapshots-native";
 import { openOverlaySnapshotter } from "@varve/snapshots-overlay";
 import { afterAll, describe, it } from "vitest";
+import { lacksOf } from "../src/lacks.ts";
+import { realMounts } from "../src/real-mounts.ts";
 
 type Backend = Awaited<ReturnType<typeof openNativeSnapshotter>>;
 type Opener = (options: { readonly root: string; readonly durability: "none" }) => Promise<Backend>;
@@ -40,20 +41,21 @@ function viewOver(open: Opener): (place: string) => View {
   };
 }
 
-const mounter = process.geteuid?.() === 0 ? createLinuxMounter() : undefined;
+const mounts = process.geteuid?.() === 0 ? realMounts : {};
 
 // C-MD.6
 describeSnapshotter("metadata over overlay (C-MD.6)", {
   describe,
   it,
-  mounter,
+  ...mounts,
+  lacks: lacksOf.overlay,
   open: viewOver(openOverlaySnapshotter),
 });
 
 describeSnapshotter("metadata over native (C-MD.6)", {
   describe,
   it,
-  mounter,
-  lacks: ["rebase"],
+  ...mounts,
+  lacks: lacksOf.native,
   open: viewOver(openNativeSnapshotter),
 });

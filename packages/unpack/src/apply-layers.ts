@@ -9,6 +9,7 @@ import { chainOf } from "./layer.ts";
 import type { ChainLayer, Layer } from "./layer.ts";
 import type { Logger } from "./logger.ts";
 import { firstMissing } from "./plan.ts";
+import { tracedLayer } from "./traces.ts";
 
 export interface ApplyLayersOptions {
   readonly snapshotter: Snapshotter;
@@ -24,7 +25,8 @@ export interface ApplyLayersOptions {
 
 /**
  * Unpacks layers whose blobs are stored, one after the other, the first at the bottom, and gives the chain ID of them all:
- * the name of the top snapshot, or the empty string for no layers. Snapshots that are there are used as they are.
+ * the name of the top snapshot, or the empty string for no layers. Snapshots that are there are used as they are, and so is
+ * what a `LayerPreparer` has: its blob is not read, and nothing of it verified.
  *
  * The first error ends it; layers below the failed one stay committed.
  */
@@ -32,13 +34,13 @@ export async function applyLayers(layers: readonly Layer[], options: ApplyLayers
   const chain = chainOf(layers);
   const missing = await firstMissing(chain, contextOf(options));
   for (const layer of chain.slice(0, missing)) reportFound(layer, options);
-  for (const layer of chain.slice(missing)) await applyOne(layer, options);
+  for (const layer of chain.slice(missing)) await tracedLayer("layer", layer, () => applyOne(layer, options));
   return chain.at(-1)?.chainId ?? "";
 }
 
 /**
  * Unpacks one layer on top of the layers whose diff IDs are `below`, which must be committed. `false`: its snapshot was
- * there, at the first look or at the commit.
+ * there, at the first look or at the commit, or the snapshotter had the layer.
  *
  * Two callers that extract the same layer at once do the work twice; one commit wins, the other caller gets `false`.
  *
@@ -52,7 +54,7 @@ export async function applyLayer(
 ): Promise<boolean> {
   const lower = below.map((digest) => ({ diff: { ...layer.diff, digest }, blob: layer.blob }));
   const placed = chainOf([...lower, layer]).at(-1);
-  return placed !== undefined && applyOne(placed, options);
+  return placed !== undefined && tracedLayer("layer", placed, () => applyOne(placed, options));
 }
 
 async function applyOne(layer: ChainLayer, options: ApplyLayersOptions): Promise<boolean> {
@@ -62,8 +64,11 @@ async function applyOne(layer: ChainLayer, options: ApplyLayersOptions): Promise
     : await prepareExtraction(layer, layer.parent, context);
   if (extraction === undefined) return reportFound(layer, options);
   try {
-    await applyOnParent(layer, extraction, options.applier, { ...context, onProgress: options.onProgress });
-    if ((await extraction.commit()) === "exists") return reportFound(layer, options);
+    if (!extraction.isStaged) {
+      await applyOnParent(layer, extraction, options.applier, { ...context, onProgress: options.onProgress });
+    }
+    const status = await tracedLayer("commit", layer, () => extraction.commit());
+    if (status === "exists") return reportFound(layer, options);
   } catch (error) {
     await extraction.discard();
     throw error;

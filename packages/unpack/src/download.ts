@@ -1,7 +1,9 @@
 import type { Digest } from "@varve/digest";
+import type { OnProgress, WaitCause } from "@varve/images";
 import type { KeyedLock, Limiter } from "@varve/locks";
 import type { Descriptor } from "@varve/oci";
 import { withSubject } from "./subject.ts";
+import { traced } from "./traces.ts";
 
 export interface FetchLayerOptions {
   /** Rejects the fetch with the signal's own reason. */
@@ -34,6 +36,7 @@ export interface DownloadsOptions {
   readonly limiter: Limiter;
   /** One transfer of a blob at a time, over all unpackers that share the locks. */
   readonly locks: KeyedLock;
+  readonly onProgress: OnProgress | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -100,17 +103,25 @@ export class Downloads {
   }
 
   #transfer(entry: Omit<Entry, "done" | "stored">): Promise<void> {
-    const { fetch, limiter, locks } = this.#options;
+    const { fetch, limiter, locks, onProgress } = this.#options;
     const signal = AbortSignal.any([this.#options.signal, entry.stop.signal]);
     const transfer = async (): Promise<void> => {
       if (entry.users === 0) return;
       try {
-        await fetch(entry.layer, { signal, onIngest: entry.opening.resolve });
+        await traced({ phase: "fetch", descriptor: entry.layer }, () =>
+          fetch(entry.layer, { signal, onIngest: entry.opening.resolve }),
+        );
       } catch (error) {
         throw withSubject(error, `layer ${entry.layer.digest}: failed to fetch`, signal);
       }
     };
-    return locks.run(blobKey(entry.layer.digest), () => limiter.run(transfer, { signal }), { signal });
+    const tell = (cause: WaitCause, reason: string) => (): void =>
+      onProgress?.({ type: "waiting", descriptor: entry.layer, for: cause, reason });
+    const place = { signal, group: this, onWait: tell("place", "a place to be fetched") };
+    return locks.run(blobKey(entry.layer.digest), () => limiter.run(transfer, place), {
+      signal,
+      onWait: tell("other", "another download of the same blob"),
+    });
   }
 }
 

@@ -1,12 +1,13 @@
 import { CodedError, hasCode } from "@varve/errors";
 import { currentOwner } from "@varve/locks";
 import type { Mount } from "@varve/mount";
-import { labelDiffId, labelOwner, labelParentChainId, labelTarget } from "@varve/snapshots";
-import type { Snapshotter } from "@varve/snapshots";
+import { canPrepareLayers, labelDiffId, labelOwner, labelParentChainId, labelTarget } from "@varve/snapshots";
+import type { LayerRequest, PreparedLayer, Snapshotter } from "@varve/snapshots";
 import { extractionKey } from "./extraction-key.ts";
 import type { ChainLayer } from "./layer.ts";
 import type { Logger } from "./logger.ts";
 import { withSubject } from "./subject.ts";
+import { tracedLayer } from "./traces.ts";
 
 const prepareTries = 3;
 // Clean-up runs on a deadline of its own: an aborted caller must not leave a half tree behind, nor wait for ever.
@@ -23,14 +24,23 @@ export interface ExtractionContext {
   readonly labels?: Readonly<Record<string, string>> | undefined;
 }
 
-/** Whether a layer's snapshot is committed. */
+/**
+ * Whether a layer's snapshot is committed.
+ *
+ * @throws ERR_FAILED_PRECONDITION an active snapshot or a view has its name
+ */
 export async function isCommitted(layer: ChainLayer, context: ExtractionContext): Promise<boolean> {
+  const { chainId } = layer;
   try {
-    await context.snapshotter.stat(layer.chainId, { signal: context.signal });
-    return true;
+    const { kind } = await context.snapshotter.stat(chainId, { signal: context.signal });
+    if (kind === "committed") return true;
+    throw new CodedError(
+      "ERR_FAILED_PRECONDITION",
+      `snapshot ${chainId}: is ${kind}, and stands in the way of a layer`,
+    );
   } catch (error) {
     if (hasCode(error, "ERR_NOT_FOUND")) return false;
-    throw failed(error, layer, `failed to stat snapshot ${layer.chainId}`, context);
+    throw failed(error, layer, `failed to stat snapshot ${chainId}`, context);
   }
 }
 
@@ -39,8 +49,14 @@ export interface Extraction {
   readonly key: string;
   readonly mounts: readonly Mount[];
   /**
-   * Commits the snapshot under the layer's chain ID. That somebody else has done so already is no error: `exists`, and what
-   * was extracted here is thrown away (S0.14, U-UNP.15). After an error the extraction must be discarded.
+   * The snapshotter has put the layer there: it is neither fetched nor applied, only committed (U-SNX.5). Nobody has seen its
+   * bytes, so nothing is verified: that they are those of the diff ID is the snapshotter's word, as in containerd.
+   */
+  readonly isStaged: boolean;
+  /**
+   * Commits the snapshot under the layer's chain ID. `exists`: nothing was unpacked, because the snapshotter had staged the
+   * layer, or because somebody else has committed it already, which is no error: what was extracted here is thrown away
+   * (S0.14, U-UNP.15). After an error the extraction must be discarded.
    */
   commit(): Promise<"unpacked" | "exists">;
   /** Removes the snapshot, also after an abort. Never fails: what could not be removed is told to the logger (S0.11). */
@@ -50,18 +66,22 @@ export interface Extraction {
 /**
  * Starts a snapshot for `layer` on top of `parent`. A key that is taken is tried again with another, unless the layer
  * turns out to be there already: then there is nothing to extract, and the answer is `undefined` (U-UNP.9).
+ *
+ * A `LayerPreparer` is asked for the layer. If it has committed it, on its word and without a look at the files, there is
+ * nothing to extract either (U-MD.13).
  */
 export async function prepareExtraction(
   layer: ChainLayer,
   parent: string | undefined,
   context: ExtractionContext,
 ): Promise<Extraction | undefined> {
-  const labels = prepareLabels(layer, context);
   for (let tries = 1; ; tries += 1) {
     const key = extractionKey(layer.chainId);
     try {
-      const mounts = await context.snapshotter.prepare(key, parent, { labels, signal: context.signal });
-      return new ActiveExtraction(key, mounts, layer, context);
+      const request = { key, parent, target: layer.chainId };
+      const prepared = await tracedLayer("prepare", layer, () => prepare(request, layer, context));
+      if (prepared.state === "committed") return undefined;
+      return new ActiveExtraction(key, prepared, layer, context);
     } catch (error) {
       if (!hasCode(error, "ERR_ALREADY_EXISTS") || tries === prepareTries) {
         throw failed(error, layer, `failed to prepare extraction layer ${layer.chainId}`, context);
@@ -71,16 +91,31 @@ export async function prepareExtraction(
   }
 }
 
+async function prepare(request: LayerRequest, layer: ChainLayer, context: ExtractionContext): Promise<PreparedLayer> {
+  const { snapshotter, signal } = context;
+  const options = { labels: prepareLabels(layer, context), signal };
+  if (canPrepareLayers(snapshotter)) {
+    const prepared = await snapshotter.prepareLayer(request, options);
+    // What has another name would not be found by its chain ID: it is of no use here.
+    if (prepared.state !== "committed" || prepared.name === layer.chainId) return prepared;
+  }
+  return { state: "empty", mounts: await snapshotter.prepare(request.key, request.parent, options) };
+}
+
+type ActiveLayer = Exclude<PreparedLayer, { readonly state: "committed" }>;
+
 class ActiveExtraction implements Extraction {
   readonly key: string;
   readonly mounts: readonly Mount[];
+  readonly isStaged: boolean;
   readonly #layer: ChainLayer;
   readonly #context: ExtractionContext;
   #ended = false;
 
-  constructor(key: string, mounts: readonly Mount[], layer: ChainLayer, context: ExtractionContext) {
+  constructor(key: string, { mounts, state }: ActiveLayer, layer: ChainLayer, context: ExtractionContext) {
     this.key = key;
     this.mounts = mounts;
+    this.isStaged = state === "staged";
     this.#layer = layer;
     this.#context = context;
   }
@@ -91,9 +126,10 @@ class ActiveExtraction implements Extraction {
     try {
       await snapshotter.commit(chainId, this.key, { labels: commitLabels(this.#layer, this.#context), signal });
       this.#ended = true;
-      return "unpacked";
+      return this.isStaged ? "exists" : "unpacked";
     } catch (error) {
-      if (!hasCode(error, "ERR_ALREADY_EXISTS")) {
+      const exists = hasCode(error, "ERR_ALREADY_EXISTS") && (await isCommitted(this.#layer, this.#context));
+      if (!exists) {
         throw failed(error, this.#layer, `failed to commit snapshot ${chainId}`, this.#context);
       }
     }

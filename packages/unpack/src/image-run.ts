@@ -3,7 +3,7 @@ import { canStage } from "@varve/diff";
 import type { Digest } from "@varve/digest";
 import type { OnProgress } from "@varve/images";
 import type { KeyedLock, Limiter } from "@varve/locks";
-import { canRebase } from "@varve/snapshots";
+import { canPrepareLayers, canRebase } from "@varve/snapshots";
 import { Downloads } from "./download.ts";
 import type { Download, FetchLayer } from "./download.ts";
 import type { LayerContext, Staging } from "./layer-context.ts";
@@ -11,7 +11,7 @@ import { startLayer } from "./layer-job.ts";
 import type { LayerJob, LayerStatus } from "./layer-job.ts";
 import type { ChainLayer } from "./layer.ts";
 import type { Logger } from "./logger.ts";
-import type { UnpackPlatform } from "./options.ts";
+import type { BeforeLayers, UnpackPlatform } from "./options.ts";
 import { firstMissing } from "./plan.ts";
 
 /** What the images of one unpacker have in common. */
@@ -23,6 +23,8 @@ export interface RunContext {
   readonly fetchLimiter: Limiter;
   readonly unpackLimiter: Limiter;
   readonly locks: KeyedLock;
+  readonly chainLocks: KeyedLock;
+  readonly beforeLayers: BeforeLayers | undefined;
   readonly onProgress: OnProgress | undefined;
   readonly logger: Logger | undefined;
 }
@@ -55,14 +57,21 @@ export async function unpackLayers(chain: readonly ChainLayer[], options: ImageR
   }
   // U-UNP.10: what lies below the first missing layer is never downloaded.
   if (missing === chain.length) return statuses;
-  const run = new ImageRun(chain.slice(missing), options);
+  const rest = chain.slice(missing);
+  const { beforeLayers, signal } = options;
+  await beforeLayers?.(
+    rest.map((layer) => layer.blob),
+    { signal },
+  );
+  const run = new ImageRun(rest, options);
   return [...statuses, ...(await run.run())];
 }
 
 interface Stage {
   readonly layer: ChainLayer;
   readonly stop: AbortController;
-  readonly download: Download;
+  /** Absent: nobody has needed the blob so far. */
+  download?: Download | undefined;
 }
 
 class ImageRun {
@@ -74,22 +83,20 @@ class ImageRun {
 
   constructor(missing: readonly ChainLayer[], options: ImageRunOptions) {
     this.#options = options;
-    const { fetch, fetchLimiter: limiter, locks, signal } = options;
-    this.#downloads = new Downloads({ fetch, limiter, locks, signal });
-    // All of them at once, the lowest first: the limiter gives them their turn.
-    this.#stages = missing.map((layer) => ({
-      layer,
-      stop: new AbortController(),
-      download: this.#downloads.start(layer.blob),
-    }));
+    const { fetch, fetchLimiter: limiter, locks, onProgress, signal } = options;
+    this.#downloads = new Downloads({ fetch, limiter, locks, onProgress, signal });
+    this.#stages = missing.map((layer) => ({ layer, stop: new AbortController() }));
     const { snapshotter, applier } = options.platform;
+    // It is asked for a layer on top of its parent, and nothing is fetched that it may have.
+    if (canPrepareLayers(snapshotter)) return;
     if (options.parallel && canRebase(snapshotter) && canStage(applier)) {
       this.#staging = { rebaser: snapshotter, applier };
     }
+    // All of them at once, the lowest first: the limiter gives them their turn.
+    for (const stage of this.#stages) this.#download(stage);
   }
 
   async run(): Promise<LayerStatus[]> {
-    for (const stage of this.#stages) stage.download.done.catch((error: unknown) => this.#fail(stage, error));
     const jobs = await this.#startJobs();
     const settled = await Promise.allSettled(jobs.map((job) => job.committed));
     if (this.#failure !== undefined) this.#downloads.stop(this.#failure.error);
@@ -97,6 +104,14 @@ class ImageRun {
     if (this.#failure !== undefined) throw this.#failure.error;
     this.#options.signal.throwIfAborted();
     return settled.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+  }
+
+  #download(stage: Stage): Download {
+    if (stage.download !== undefined) return stage.download;
+    const download = this.#downloads.start(stage.layer.blob);
+    download.done.catch((error: unknown) => this.#fail(stage, error));
+    stage.download = download;
+    return download;
   }
 
   /** Starts one layer after the other, the next when the one before is prepared, or without staging when it is committed. */
@@ -117,24 +132,27 @@ class ImageRun {
 
   async #attend(stage: Stage, job: LayerJob): Promise<void> {
     try {
-      if ((await job.committed) === "exists") this.#downloads.release(stage.layer.blob);
+      const status = await job.committed;
+      if (status === "exists" && stage.download !== undefined) this.#downloads.release(stage.layer.blob);
     } catch (error) {
       this.#fail(stage, error);
     }
   }
 
-  #contextFor({ layer, stop, download }: Stage): LayerContext {
-    const { platform, signal, locks, unpackLimiter: limiter, content, follower, onProgress, logger } = this.#options;
+  #contextFor(stage: Stage): LayerContext {
+    const { layer, stop } = stage;
+    const { platform, signal, unpackLimiter: limiter, content, follower, onProgress, logger } = this.#options;
     return {
       snapshotter: platform.snapshotter,
       snapshotterName: platform.snapshotterName,
       applier: platform.applier,
       labels: platform.snapshotLabels,
       signal: AbortSignal.any([signal, stop.signal]),
-      download,
+      download: () => this.#download(stage),
       staging: layer.parent === undefined ? undefined : this.#staging,
-      locks,
+      chainLocks: this.#options.chainLocks,
       limiter,
+      group: this,
       content,
       follower,
       onProgress,

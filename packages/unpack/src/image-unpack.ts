@@ -63,8 +63,8 @@ function takes(entry: UnpackPlatform, config: ImageConfig): boolean {
 
 /** Brings layers into the store that nobody unpacks here. */
 async function fetchOnly(layers: readonly Descriptor[], context: ImageContext): Promise<void> {
-  const { fetch, fetchLimiter: limiter, locks, signal } = context;
-  const downloads = new Downloads({ fetch, limiter, locks, signal });
+  const { fetch, fetchLimiter: limiter, locks, onProgress, signal } = context;
+  const downloads = new Downloads({ fetch, limiter, locks, onProgress, signal });
   const waiting = layers.map((layer) => downloads.start(layer).done);
   try {
     await Promise.all(waiting);
@@ -82,10 +82,12 @@ async function label(
   { content, signal }: UnpackerOptions,
 ): Promise<void> {
   if (!canLabel(content)) return;
-  for (const layer of chain) {
-    if (statuses[layer.index] !== "unpacked") continue;
-    await content.label(layer.blob.digest, { [labelUncompressed]: layer.diffId }, { signal });
-  }
+  // At once, as a store can write what comes together in one step.
+  const unpacked = chain.filter((layer) => statuses[layer.index] === "unpacked");
+  const labelled = await Promise.allSettled(
+    unpacked.map((layer) => content.label(layer.blob.digest, { [labelUncompressed]: layer.diffId }, { signal })),
+  );
+  for (const result of labelled) if (result.status === "rejected") throw result.reason;
   const top = chain.at(-1);
   if (top === undefined) return;
   await content.label(

@@ -18,9 +18,12 @@ export interface LayerContext extends ExtractionContext {
   readonly signal: AbortSignal;
   readonly snapshotterName: string;
   readonly applier: Applier;
-  readonly locks: KeyedLock;
+  readonly chainLocks: KeyedLock;
   readonly limiter: Limiter;
-  readonly download: Download;
+  /** Of the limiter: the layers of one image. */
+  readonly group: unknown;
+  /** The layer's blob on its way; begins it if it has not been. */
+  readonly download: () => Download;
   /** Where the layer is when it is stored. */
   readonly content: Provider;
   /** Absent: the layer is applied when it is in the store. */

@@ -1,12 +1,14 @@
 import type { StagedLayer } from "@varve/diff";
+import type { WaitCause } from "@varve/images";
 import { failed, isCommitted } from "./extraction.ts";
 import type { LayerContext, Staging } from "./layer-context.ts";
 import type { ChainLayer } from "./layer.ts";
+import { tracedLayer } from "./traces.ts";
 import { untilAborted } from "./until-aborted.ts";
 import { writeLayer } from "./write-layer.ts";
 import type { WrittenLayer } from "./write-layer.ts";
 
-/** Whether a layer was unpacked here, or its snapshot was there before this unpacker could commit it. */
+/** Whether a layer was unpacked here; otherwise it was there, or the snapshotter had it. */
 export type LayerStatus = "unpacked" | "exists";
 
 /** A layer under way. */
@@ -29,16 +31,11 @@ export interface LayerJob {
 export function startLayer(layer: ChainLayer, below: Promise<unknown>, context: LayerContext): LayerJob {
   const prepared = Promise.withResolvers<void>();
   const key = `sn://${context.snapshotterName}/${layer.chainId}`;
-  // A lock that is free is held within this turn of the event loop.
-  const waiting = setImmediate(() => {
-    context.onProgress?.({ type: "waiting", descriptor: layer.blob, reason: "another unpack of the same layer" });
-  });
-  const work = (): Promise<LayerStatus> => {
-    clearImmediate(waiting);
-    return unpackLayer(layer, below, context, prepared.resolve);
-  };
-  const committed = context.locks.run(key, work, { signal: context.signal });
-  committed.then(() => prepared.resolve(), prepared.reject).finally(() => clearImmediate(waiting));
+  const work = (): Promise<LayerStatus> =>
+    tracedLayer("layer", layer, () => unpackLayer(layer, below, context, prepared.resolve));
+  const onWait = (): void => tellWait(layer, "other", "another unpack of the same layer", context);
+  const committed = context.chainLocks.run(key, work, { signal: context.signal, onWait });
+  committed.then(() => prepared.resolve(), prepared.reject);
   // Whoever waits for one of the two need not wait for the other.
   prepared.promise.catch(() => {});
   committed.catch(() => {});
@@ -53,8 +50,9 @@ async function unpackLayer(
 ): Promise<LayerStatus> {
   let status: LayerStatus = "exists";
   if (!(await isCommitted(layer, context))) {
-    const { limiter, signal } = context;
-    const written = await limiter.run(() => writeLayer(layer, context, onPrepared), { signal });
+    const { group, limiter, signal } = context;
+    const onWait = (): void => tellWait(layer, "place", "a place to be unpacked", context);
+    const written = await limiter.run(() => writeLayer(layer, context, onPrepared), { signal, group, onWait });
     if (written !== undefined) status = await commitLayer(layer, below, written, context);
   }
   const { chainId, blob: descriptor } = layer;
@@ -64,6 +62,10 @@ async function unpackLayer(
       : { type: "exists", descriptor, what: "snapshot", chainId },
   );
   return status;
+}
+
+function tellWait({ blob, chainId }: ChainLayer, cause: WaitCause, reason: string, context: LayerContext): void {
+  context.onProgress?.({ type: "waiting", descriptor: blob, chainId, for: cause, reason });
 }
 
 async function commitLayer(
@@ -78,7 +80,7 @@ async function commitLayer(
     if (staging !== undefined && written.staged !== undefined) {
       await settle(layer, written.extraction.key, written.staged, staging, context);
     }
-    return await written.extraction.commit();
+    return await tracedLayer("commit", layer, () => written.extraction.commit());
   } catch (error) {
     await written.extraction.discard();
     throw error;
@@ -94,11 +96,16 @@ async function settle(
   context: LayerContext,
 ): Promise<void> {
   const { signal } = context;
-  try {
-    // The bottom layer is never staged, so there is a parent.
-    const mounts = await staging.rebaser.rebase(key, layer.parent ?? "", { signal });
-    await staged.settle(mounts, { signal });
-  } catch (error) {
-    throw failed(error, layer, `failed to put the layer on snapshot ${layer.parent}`, context);
-  }
+  const naming = async <T>(what: string, work: Promise<T>): Promise<T> => {
+    try {
+      return await work;
+    } catch (error) {
+      throw failed(error, layer, what, context);
+    }
+  };
+  // The bottom layer is never staged, so there is a parent.
+  const rebased = staging.rebaser.rebase(key, layer.parent ?? "", { signal, volatile: true });
+  const mounts = await naming(`failed to put the layer on snapshot ${layer.parent}`, rebased);
+  // What is wrong with a layer is said in the same words, whether it is found with the layers below or without them.
+  await naming(`failed to extract layer ${layer.diffId}`, staged.settle(mounts, { signal }));
 }

@@ -3,7 +3,7 @@ import type { Applier } from "@varve/diff";
 import type { Digest } from "@varve/digest";
 import type { OnProgress } from "@varve/images";
 import type { KeyedLock, Limiter } from "@varve/locks";
-import type { Platform, PlatformMatcher } from "@varve/oci";
+import type { Descriptor, Platform, PlatformMatcher } from "@varve/oci";
 import type { Snapshotter } from "@varve/snapshots";
 import type { FetchLayer } from "./download.ts";
 import type { Logger } from "./logger.ts";
@@ -12,6 +12,7 @@ import type { Logger } from "./logger.ts";
 export interface UnpackPlatform {
   /** Which images: the platform that their config names. */
   readonly matcher: PlatformMatcher;
+  /** A `LayerPreparer` is asked for each layer before it is fetched: then layers are fetched and unpacked one after another. */
   readonly snapshotter: Snapshotter;
   /** Names the snapshotter in labels and lock keys. */
   readonly snapshotterName: string;
@@ -27,6 +28,11 @@ export interface UnpackerOptions {
   readonly fetch: FetchLayer;
   /** Where configs are read. If it can follow, layers are unpacked while they download; if it can label, blobs get labels. */
   readonly content: Provider | (Provider & Follower);
+  /**
+   * Called once for each image, when it is known which of its layers have no snapshot, and before the first of them is fetched.
+   * What it throws ends everything: for those who want to see first whether there is room.
+   */
+  readonly beforeLayers?: BeforeLayers | undefined;
   /** Unpack a layer while it downloads, if the store can. Default: true. */
   readonly followWhileFetching?: boolean | undefined;
   /** Unpack several layers at once, if snapshotter and applier can. Default: true. */
@@ -38,13 +44,22 @@ export interface UnpackerOptions {
   readonly fetchLimiter?: Limiter | undefined;
   /** How many layers are applied at once. Default: the number of processors, at least 2 and at most 8. */
   readonly unpackLimiter?: Limiter | undefined;
-  /** Share it so that unpackers never do the same work twice: the second waits, and finds it done (U-UNP.7). */
+  /** Share it so that the unpackers of a process never fetch a blob twice: the second waits, and finds it done. Default: its own. */
   readonly locks?: KeyedLock | undefined;
+  /**
+   * The same for layers, from the first look to the commit (U-UNP.7), such as one that processes share. Keys are
+   * `sn://<snapshotter name>/<chain ID>`. That a lock is lost meanwhile does no harm: of two who unpack one layer the second to
+   * commit finds it there. Default: `locks`.
+   */
+  readonly chainLocks?: KeyedLock | undefined;
   /** Stops everything at once, and leaves no active snapshot. */
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: OnProgress | undefined;
   readonly logger?: Logger | undefined;
 }
+
+/** Takes the layers that will be fetched and unpacked, the lowest first. */
+export type BeforeLayers = (layers: readonly Descriptor[], options: { readonly signal: AbortSignal }) => Promise<void>;
 
 /** What became of one layer. */
 export interface UnpackedLayer {
@@ -53,7 +68,10 @@ export interface UnpackedLayer {
   readonly chainId: Digest;
   /** Bytes of the blob. */
   readonly size: number;
-  /** `exists`: the snapshot was committed before, or by somebody else meanwhile. */
+  /**
+   * `exists`: nothing was unpacked. The snapshot was committed before, or by somebody else meanwhile, or the snapshotter is a
+   * `LayerPreparer` and had the layer; then the blob may not be stored.
+   */
   readonly status: "unpacked" | "exists";
 }
 

@@ -9,6 +9,7 @@ import { blobKey } from "./download.ts";
 import { unpackImage } from "./image-unpack.ts";
 import type { RunContext } from "./image-run.ts";
 import type { UnpackerOptions, UnpackResult } from "./options.ts";
+import { traced } from "./traces.ts";
 import { LayerKeeper } from "./withheld.ts";
 import type { WithheldLayers } from "./withheld.ts";
 
@@ -67,6 +68,8 @@ class LayerUnpacker implements Unpacker {
       fetchLimiter: options.fetchLimiter ?? createLimiter(3),
       unpackLimiter: options.unpackLimiter ?? createLimiter(Math.min(8, Math.max(2, availableParallelism()))),
       locks: options.locks ?? createKeyedLock(),
+      chainLocks: options.chainLocks ?? options.locks ?? createKeyedLock(),
+      beforeLayers: options.beforeLayers,
       onProgress: options.onProgress,
       logger: options.logger,
     };
@@ -77,7 +80,8 @@ class LayerUnpacker implements Unpacker {
       const signal = AbortSignal.any([context.signal, ...this.#outerSignals()]);
       try {
         signal.throwIfAborted();
-        const handle = (): Promise<readonly Descriptor[]> => handler(descriptor, { signal });
+        const handle = (): Promise<readonly Descriptor[]> =>
+          traced({ phase: "handle", descriptor }, () => handler(descriptor, { signal }));
         const children = await this.#context.locks.run(blobKey(descriptor.digest), handle, { signal });
         // A handler may end well although the walk was stopped meanwhile; nothing may start any more.
         signal.throwIfAborted();

@@ -8,10 +8,10 @@ import type { LayerContext } from "./layer-context.ts";
 import type { ChainLayer } from "./layer.ts";
 import { untilAborted } from "./until-aborted.ts";
 
-/** A layer whose bytes are in its active snapshot, verified by blob digest and diff ID. */
+/** A layer whose bytes are in its active snapshot: verified by blob digest and diff ID, or put there by the snapshotter. */
 export interface WrittenLayer {
   readonly extraction: Extraction;
-  /** Absent when the layer was applied on top of its parent. */
+  /** Absent when the layer was applied on top of its parent, or is there without us. */
   readonly staged: StagedLayer | undefined;
 }
 
@@ -32,6 +32,7 @@ export async function writeLayer(
     const extraction = await prepareExtraction(layer, parent, context);
     onPrepared();
     if (extraction === undefined) return undefined;
+    if (extraction.isStaged) return { extraction, staged: undefined };
     try {
       const written = await fill(layer, extraction, context, following);
       if (written !== undefined) return written;
@@ -51,7 +52,8 @@ async function fill(
   context: LayerContext,
   following: boolean,
 ): Promise<WrittenLayer | undefined> {
-  const { download, follower, signal } = context;
+  const { follower, signal } = context;
+  const download = context.download();
   const ref = following ? await untilAborted(download.opened, signal) : undefined;
   // A layer that has waited for its parent may have been stored meanwhile.
   if (ref !== undefined && follower !== undefined && !download.stored) {
@@ -88,7 +90,8 @@ async function writeFollowing(
   context: LayerContext,
   source: AsyncIterable<Uint8Array>,
 ): Promise<WrittenLayer | undefined> {
-  const { download, signal } = context;
+  const { signal } = context;
+  const download = context.download();
   const watch = new LossWatch();
   try {
     const written = await write(layer, extraction, context, watch.over(source));
@@ -100,7 +103,8 @@ async function writeFollowing(
     // The transfer may have begun again, or its bytes may be wrong, which it finds at its end: only verified bytes can
     // be blamed on the image. If the transfer fails, that is the reason.
     await untilAborted(download.done, signal);
-    if (watch.seen) context.onProgress?.({ type: "retry", descriptor: layer.blob, attempt: 2, error });
+    const { blob: descriptor, chainId } = layer;
+    if (watch.seen) context.onProgress?.({ type: "retry", descriptor, chainId, attempt: 2, error });
     return undefined;
   }
 }

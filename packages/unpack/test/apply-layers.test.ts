@@ -2,8 +2,9 @@ import { CodedError } from "@varve/errors";
 import { chainIds } from "@varve/digest";
 import { labelDiffId, labelOwner, labelParentChainId, labelTarget } from "@varve/snapshots";
 import { applyLayer, applyLayers } from "@varve/unpack";
-import type { ApplyLayersOptions } from "@varve/unpack";
-import { beforeEach, describe, expect, test } from "vitest";
+import type { Descriptor } from "@varve/oci";
+import type { ApplyLayersOptions, Layer } from "@varve/unpack";
+import { beforeEach, describe, expect, expectTypeOf, test } from "vitest";
 import { FakeApplier, FakeContent, FakeSnapshotter, textLayer } from "./fakes.ts";
 
 let content: FakeContent;
@@ -29,7 +30,7 @@ function calls(method: string): string[] {
 }
 
 describe("applyLayers", () => {
-  // S0.2, S0.4, S0.7, S-ID.2
+  // S0.1, S0.2, S0.4, S0.7, S-ID.2: chains are of diff IDs, and what is read are the blobs
   test("applies the layers in order, each on the chain ID of those below", async () => {
     expect(await applyLayers(layers, options)).toBe(chain[2]);
     expect(applier.applied).toEqual(layers.map((layer) => layer.blob.digest));
@@ -42,13 +43,44 @@ describe("applyLayers", () => {
     expect(snapshotter.active()).toEqual([]);
   });
 
+  // S0.1
+  test("a layer is what it is uncompressed, and the bytes to read", () => {
+    expectTypeOf<Layer>().toEqualTypeOf<{ readonly diff: Descriptor; readonly blob: Descriptor }>();
+    expect(bottom.blob.digest).not.toBe(bottom.diff.digest);
+  });
+
+  // S0.24
+  test("snapshots get further labels, and the applier what the caller gave", async () => {
+    const controller = new AbortController();
+    let given: unknown;
+    applier.hook = (_, { signal }) => {
+      given = signal;
+      expect([...snapshotter.entries.values()].at(-1)?.labels).toMatchObject({ team: "a" });
+    };
+    const snapshotLabels = { team: "a", [labelDiffId]: "forged", [labelOwner]: "forged" };
+    await applyLayers([bottom], { ...options, snapshotLabels, signal: controller.signal });
+    expect(given).toBe(controller.signal);
+    expect(snapshotter.entries.get(chain[0] ?? "")?.labels).toMatchObject({
+      team: "a",
+      [labelDiffId]: bottom.diff.digest,
+    });
+  });
+
+  // U-UNP.21
+  test("reads what is stored and asks nobody for more", async () => {
+    content.blobs.delete(middle.blob.digest);
+    await expect(applyLayers(layers, options)).rejects.toMatchObject({ code: "ERR_NOT_FOUND" });
+    expect(content.opened).toEqual([bottom.blob.digest]);
+    expect(snapshotter.committed()).toEqual([chain[0]]);
+  });
+
   // S0.4
   test("answers the empty string for no layers", async () => {
     expect(await applyLayers([], options)).toBe("");
     expect(snapshotter.calls).toEqual([]);
   });
 
-  // S0.3, S0.20
+  // S0.3, S0.20, U-UNP.21: whether an image is unpacked is one question
   test("applies nothing the second time, and asks for the top snapshot only", async () => {
     await applyLayers(layers, options);
     snapshotter.calls.length = 0;
@@ -78,7 +110,7 @@ describe("applyLayers", () => {
     await applyLayers([bottom], options);
     const seen: string[] = [];
     await applyLayers([bottom, middle], { ...options, onProgress: (event) => seen.push(event.type) });
-    expect(seen).toEqual(["exists", "applying", "committed"]);
+    expect(seen).toEqual(["exists", "applying", "applied", "committed"]);
   });
 
   test("an abort is thrown as it is and leaves no active snapshot", async () => {
@@ -164,7 +196,7 @@ describe("applyLayer", () => {
     await expect(applyLayer(bottom, [], options)).rejects.toMatchObject({ code: "ENOSPC" });
   });
 
-  // S0.13
+  // S0.13, B13
   test("refuses a layer whose diff ID is another", async () => {
     const wrong = { blob: bottom.blob, diff: { ...bottom.diff, digest: middle.diff.digest } };
     await expect(applyLayer(wrong, [], options)).rejects.toMatchObject({
@@ -186,8 +218,8 @@ describe("applyLayer", () => {
 
   // S0.14
   test("says so when what it extracted in vain cannot be removed", async () => {
-    snapshotter.hooks.commit = () => {
-      throw new CodedError("ERR_ALREADY_EXISTS", "snapshot: already exists");
+    snapshotter.hooks.commit = (name) => {
+      snapshotter.entries.set(name, { kind: "committed", parent: undefined, labels: {}, files: new Map() });
     };
     snapshotter.hooks.remove = () => {
       throw new CodedError("ERR_UNAVAILABLE", "snapshot: busy");

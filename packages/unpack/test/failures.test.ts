@@ -22,7 +22,7 @@ describe.each([
     expect(harness.fetched).toEqual([]);
   });
 
-  // U-UNP.14, S0.13
+  // U-UNP.14, S0.13, B13
   test("a layer with another diff ID than the config says is never committed", async () => {
     const harness = new Harness({ rebase });
     const diffIds = [texts[0], "+evil=1", texts[2]].map((text) => textLayer(text ?? "").diff.digest);
@@ -114,7 +114,7 @@ describe.each([
     expect(harness.snapshotter.active()).toEqual([]);
   });
 
-  // S4.14b
+  // S4.14b, S4.15: each side ends the other
   test("a layer that fails stops the walk", async () => {
     const harness = new Harness({ rebase });
     const image = harness.add(textImage(harness.content, texts));
@@ -133,7 +133,7 @@ describe.each([
     expect(harness.walked).not.toContain(other.manifest.digest);
   });
 
-  // S4.5
+  // S4.5, S4.15
   test("an error of the walk passes as it is and stops what is being unpacked", async () => {
     const harness = new Harness({ rebase });
     const image = harness.add(textImage(harness.content, texts));

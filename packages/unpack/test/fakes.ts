@@ -24,7 +24,7 @@ type Hook = (name: string, ...more: unknown[]) => unknown;
 export class FakeSnapshotter implements Snapshotter {
   readonly entries: Map<string, Entry> = new Map();
   readonly calls: string[] = [];
-  hooks: { stat?: Hook; prepare?: Hook; commit?: Hook; remove?: Hook; rebase?: Hook } = {};
+  hooks: { stat?: Hook; prepare?: Hook; commit?: Hook; remove?: Hook; rebase?: Hook; prepareLayer?: Hook } = {};
 
   async stat(name: string, options?: { signal?: AbortSignal | undefined }): Promise<SnapshotInfo> {
     options?.signal?.throwIfAborted();

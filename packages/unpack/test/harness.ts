@@ -11,6 +11,8 @@ import type { TestImage, TestLayer } from "./fakes.ts";
 export interface HarnessOptions extends Partial<UnpackerOptions> {
   /** Whether snapshotter and applier can work without parents. */
   readonly rebase?: boolean;
+  /** Instead of one by `rebase`. */
+  readonly snapshotter?: FakeSnapshotter;
 }
 
 /** One store with everything around it, and a fetch that tests can hold. */
@@ -32,7 +34,8 @@ export class Harness {
 
   constructor(options: HarnessOptions = {}) {
     this.#options = options;
-    this.snapshotter = options.rebase === true ? new RebasingSnapshotter() : new FakeSnapshotter();
+    this.snapshotter =
+      options.snapshotter ?? (options.rebase === true ? new RebasingSnapshotter() : new FakeSnapshotter());
     const Applier = options.rebase === true ? FakeStagingApplier : FakeApplier;
     this.applier = new Applier(this.content, this.snapshotter);
     this.platform = {

@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { currentOwner } from "@varve/locks";
-import { labelOwner } from "@varve/snapshots";
+import { labelOwner, snapshotFilter } from "@varve/snapshots";
 import { removeStaleExtractions } from "@varve/unpack";
 import { expect, test } from "vitest";
 import { FakeSnapshotter } from "./fakes.ts";
@@ -11,6 +11,8 @@ function deadOwner(): string {
   const [, started = "", boot = ""] = currentOwner().split("/");
   return `${pid}/${started}/${boot}`;
 }
+
+const info = { createdAt: new Date(0), updatedAt: new Date(0) };
 
 // K10, K11, K13
 test("only extractions of dead processes are removed", async () => {
@@ -36,4 +38,33 @@ test("two processes may remove the same ones at once", async () => {
   await snapshotter.prepare("extract-1-aaaa sha256:dead", undefined, { labels: { [labelOwner]: deadOwner() } });
   snapshotter.hooks.remove = (name) => snapshotter.entries.delete(name);
   expect(await removeStaleExtractions(snapshotter)).toEqual([]);
+});
+
+// G-42
+test("one that cannot be removed stops none of the others, and is told", async () => {
+  const snapshotter = new FakeSnapshotter();
+  const labels = { [labelOwner]: deadOwner() };
+  for (const at of [1, 2, 3]) await snapshotter.prepare(`extract-${at}-aaaa sha256:dead`, undefined, { labels });
+  const busy = new Error("busy");
+  snapshotter.hooks.remove = (name) => {
+    if (!name.startsWith("extract-3")) throw busy;
+  };
+  await expect(removeStaleExtractions(snapshotter)).rejects.toBe(busy);
+  expect([...snapshotter.entries.keys()].map((key) => key.slice(0, 9))).toEqual(["extract-1", "extract-2"]);
+});
+
+test("the snapshotter is asked only for what may be stale", async () => {
+  const snapshotter = new FakeSnapshotter();
+  const asked: (readonly string[] | undefined)[] = [];
+  snapshotter.walk = async function* (options: { filters?: readonly string[] | undefined } = {}) {
+    asked.push(options.filters);
+    yield* [];
+  };
+  await removeStaleExtractions(snapshotter);
+  const matches = snapshotFilter(asked[0] ?? ["none"]);
+  const labels = { [labelOwner]: "a" };
+  expect(matches({ ...info, kind: "active", name: "extract-1-aaaa sha256:a", labels })).toBe(true);
+  expect(matches({ ...info, kind: "committed", name: "extract-1-aaaa sha256:a", labels })).toBe(false);
+  expect(matches({ ...info, kind: "active", name: "container extract-", labels })).toBe(false);
+  expect(matches({ ...info, kind: "active", name: "extract-1-aaaa sha256:a", labels: {} })).toBe(false);
 });

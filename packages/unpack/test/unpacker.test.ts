@@ -125,7 +125,7 @@ describe.each([
     expect(harness.snapshotter.active()).toEqual([]);
   });
 
-  // U-UNP.7, D10, G-35
+  // S0.17, U-UNP.7, D10, G-35
   test("twenty pulls at once fetch and apply each layer once", async () => {
     const harness = new Harness({ rebase, locks: createKeyedLock() });
     const image = harness.add(textImage(harness.content, texts));

@@ -29,7 +29,7 @@ export function formatAge(milliseconds: number): string {
 }
 
 // What the store notes for itself: there are many of them, and what they say has columns and commands of its own.
-const bookkeeping = /^containerd\.io\/gc\.(?:ref\.|bref\.|expire$)/;
+const bookkeeping = /^containerd\.io\/(?:gc\.(?:ref\.|bref\.|expire$)|distribution\.source\.)/;
 
 /** `team=a,tier=web`, by name, without what the store notes for itself; a dash if there are none. */
 export function formatLabels(labels: Readonly<Record<string, string>>): string {

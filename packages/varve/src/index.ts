@@ -1,4 +1,13 @@
-export { applyLayers, defaultRoot, openClient } from "@varve/client";
+export {
+  applyLayers,
+  defaultRoot,
+  joinLayer,
+  listLayer,
+  openClient,
+  parseIdMappings,
+  splitLayer,
+  writeLayer,
+} from "@varve/client";
 export type {
   AppliedLayer,
   ApplyLayersOptions,
@@ -14,6 +23,7 @@ export type {
   Item,
   Lease,
   MountOptions,
+  MountSnapshotOptions,
   NamespaceInfo,
   NamespaceStore,
   OpenClientOptions,

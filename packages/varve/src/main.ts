@@ -9,6 +9,8 @@ import { hideSqliteWarning } from "./sqlite-warning.ts";
 outliveReaders();
 hideSqliteWarning();
 process.exitCode = await main(process.argv.slice(2));
+// A write that still waits for its reader would keep an interrupted process.
+if (process.exitCode === exitCodes.interrupted && process.stdout.writableLength > 0) process.exit();
 
 async function main(args: readonly string[]): Promise<number> {
   const interrupt = interruptible();

@@ -28,22 +28,39 @@ export interface ListForm<T> {
   readonly name: (item: T) => string;
 }
 
+/** @throws UsageError a list is wanted in two forms */
+export function mustHaveOneForm({ json, quiet }: ListOptions): void {
+  if (json === true && quiet === true) throw new UsageError("--quiet and --json: only one of them can be had");
+}
+
 /** Gets a list and prints it on standard output: as a table, as names only, or as one JSON object. */
 export async function printList<T>(
-  { json, quiet }: ListOptions,
+  options: ListOptions,
   form: ListForm<T>,
   list: () => Promise<readonly T[]>,
 ): Promise<void> {
-  if (json === true && quiet === true) throw new UsageError("--quiet and --json: only one of them can be had");
+  mustHaveOneForm(options);
+  const { json, quiet } = options;
   const items = await list();
   await printResult(json, { [form.key]: items }, () =>
     quiet === true ? items.map(form.name) : formatTable([form.header, ...items.map(form.row)]),
   );
 }
 
+const toStandardError = (line: string): void => void process.stderr.write(`${line}\n`);
+let writeNote = toStandardError;
+
 /** Prints one line for people on standard error. What cannot be shown is lost. */
 export function printNote(text: string): void {
-  process.stderr.write(`${printable(text)}\n`);
+  writeNote(printable(text));
+}
+
+/** Has notes written by whoever draws on the terminal meanwhile, until the function that it gives is called. */
+export function divertNotes(write: (line: string) => void): () => void {
+  writeNote = write;
+  return () => {
+    writeNote = toStandardError;
+  };
 }
 
 /**
@@ -54,15 +71,25 @@ export function outliveReaders(): void {
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
 }
 
-/** Writes to standard output, unchanged. Says whether there is still somebody who reads. */
-export async function writeOutput(data: string | Uint8Array): Promise<boolean> {
-  return new Promise((resolve, reject) => {
-    process.stdout.write(data, (error) => {
-      if (error === undefined || error === null) resolve(true);
-      else if (isReaderGone(error)) resolve(false);
-      else reject(new Error(`standard output: ${error.message}`, { cause: error }));
-    });
+/**
+ * Writes to standard output, unchanged. Says whether there is still somebody who reads. Once `signal` aborts, a reader that does
+ * not read is no longer waited for.
+ */
+export async function writeOutput(data: string | Uint8Array, signal?: AbortSignal): Promise<boolean> {
+  signal?.throwIfAborted();
+  const { promise, reject, resolve } = Promise.withResolvers<boolean>();
+  const onAbort = (): void => reject(signal?.reason);
+  signal?.addEventListener("abort", onAbort, { once: true });
+  process.stdout.write(data, (error) => {
+    if (error === undefined || error === null) resolve(true);
+    else if (isReaderGone(error)) resolve(false);
+    else reject(new Error(`standard output: ${error.message}`, { cause: error }));
   });
+  try {
+    return await promise;
+  } finally {
+    signal?.removeEventListener("abort", onAbort);
+  }
 }
 
 function isReaderGone(error: Error): boolean {

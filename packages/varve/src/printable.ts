@@ -4,12 +4,23 @@ const unprintable = /[\p{Cc}\p{Bidi_Control}\p{Zl}\p{Zp}]/gu;
 
 /** One line that can be shown: each character that a terminal would act on is a question mark. */
 export function printable(line: string): string {
-  return line.replaceAll(unprintable, "?");
+  return replaceUnprintable(line, () => "?");
+}
+
+/** The text with something else for each character that a terminal would act on. */
+export function replaceUnprintable(text: string, replace: (character: string) => string): string {
+  return text.replaceAll(unprintable, replace);
 }
 
 /** A value as JSON, in one line, with every character that a terminal would act on escaped. */
 export function printableJson(value: unknown): string {
-  return JSON.stringify(value).replaceAll(unprintable, escaped);
+  return replaceUnprintable(JSON.stringify(value), escaped);
+}
+
+/** The same in several lines. */
+export function printableJsonLines(value: unknown): readonly string[] {
+  const lines = JSON.stringify(value, undefined, 2).split("\n");
+  return lines.map((line) => replaceUnprintable(line, escaped));
 }
 
 function escaped(character: string): string {

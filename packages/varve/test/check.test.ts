@@ -1,8 +1,10 @@
-import { chmod, readFile, writeFile } from "node:fs/promises";
+import { chmod, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import type { CheckReport, RepairReport } from "@varve/client";
 import { expect, test } from "vitest";
 import { parsed } from "./command.ts";
 import { blobPath, testStore } from "./store.ts";
+import { tempDirectory } from "./temp.ts";
 
 const layers = [{ base: "base" }, { top: "top" }];
 
@@ -43,4 +45,34 @@ test("a flipped bit in a layer ends check with 5 and is named, repair takes it a
   const again = (await store.json("repair")) as RepairReport;
   expect(again).toEqual({ repairs: [], pullAgain: [] });
   expect((await store.run(["repair"])).stdout).toBe("nothing to repair\n");
+});
+
+test("check names snapshots whose files somebody removed or replaced by a link, and repair follows no link", async () => {
+  await using store = await testStore();
+  await using outside = await tempDirectory();
+  await writeFile(join(outside.path, "precious"), "");
+  const { chainId, name } = await store.pull("app", layers.slice(0, 1));
+  await store.run(["snapshots", "prepare", "work"]);
+  const directories = `${store.path}/snapshots/native`;
+  const ids = (await readdir(directories)).filter((entry) => /^\d+$/.test(entry)).toSorted();
+  const [first = "", second = ""] = ids;
+  expect(ids).toHaveLength(2);
+  await rm(join(directories, first), { recursive: true });
+  await rm(join(directories, second, "fs"), { recursive: true });
+  await symlink(outside.path, join(directories, second, "fs"));
+
+  const found = await store.run(["check"]);
+  expect(found).toMatchObject({ code: 5, stderr: expect.stringMatching(/^varve: store: 2 problems found, .*\n$/) });
+  expect(found.stdout).toMatch(new RegExp(`^missing snapshot ${chainId}: .*${first}.*; needed by ${name}$`, "m"));
+  expect(found.stdout).toMatch(/^damaged snapshot work: .*$/m);
+  const report = parsed(await store.run(["check", "--json"])) as CheckReport;
+  expect(report.problems.map(({ kind, item }) => `${kind} ${item.type} ${item.id}`).toSorted()).toEqual([
+    "damaged snapshot work",
+    `missing snapshot ${chainId}`,
+  ]);
+
+  expect(await store.run(["repair"])).toMatchObject({ code: 0 });
+  await expect(readdir(outside.path)).resolves.toEqual(["precious"]);
+  await expect(store.json("pull", name)).resolves.toMatchObject({ chainId, layers: [{ status: "unpacked" }] });
+  expect(await store.run(["check"])).toMatchObject({ code: 0 });
 });

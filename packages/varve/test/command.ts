@@ -25,6 +25,16 @@ export interface RunOptions {
   readonly env?: NodeJS.ProcessEnv | undefined;
 }
 
+/** No credentials of whoever runs the tests. */
+const nobody: NodeJS.ProcessEnv = {
+  HOME: "/nonexistent",
+  DOCKER_CONFIG: undefined,
+  DOCKER_AUTH_CONFIG: undefined,
+  REGISTRY_AUTH_FILE: undefined,
+  XDG_CONFIG_HOME: undefined,
+  XDG_RUNTIME_DIR: undefined,
+};
+
 /** Runs `varve` with these arguments to its end. */
 export async function varve(args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
   const child = start(args, options);
@@ -39,7 +49,7 @@ export function start(
   { before = [], env = {}, node = [] }: RunOptions = {},
 ): ChildProcessWithoutNullStreams {
   const [file = "", ...rest] = [...before, process.execPath, ...node, main, ...args];
-  return spawn(file, rest, { env: { NODE_COMPILE_CACHE: compiled, ...process.env, NO_COLOR: "1", ...env } });
+  return spawn(file, rest, { env: { NODE_COMPILE_CACHE: compiled, ...process.env, ...nobody, NO_COLOR: "1", ...env } });
 }
 
 export async function ended(child: ChildProcess): Promise<void> {

@@ -1,11 +1,12 @@
+import { putBytes, putImage, startRegistry } from "@varve-tools/test-registry";
 import { mediaTypes } from "@varve/oci";
 import { digestOf } from "@varve/digest";
 import { expect, test } from "vitest";
 import { varve } from "./command.ts";
 import type { Outcome } from "./command.ts";
-import { putBytes, putImage, startRegistry } from "./registry.ts";
 import { serve } from "./server.ts";
 import { tempDirectory } from "./temp.ts";
+import { Terminal } from "./terminal.ts";
 
 const isRoot = process.geteuid?.() === 0;
 
@@ -27,6 +28,7 @@ test.each([
   [["pull", "app", "--platform", "a/b/c/d/e"], "a/b/c/d/e"],
   [["pull", "app", "--snapshotter", "zfs"], "Allowed choices are overlay, native"],
   [["pull", "app", "--progress", "loud"], "Allowed choices are auto, tty, plain, json, none"],
+  [["pull", "app", "--progress-interval", "50ms"], "Not from 100ms to 1d"],
   [["pull", "one", "two"], "too many arguments"],
   [["fly"], "unknown command 'fly'"],
   [["images", "fly"], "unknown command 'fly'"],
@@ -49,11 +51,50 @@ test.each([
   [["gc", "why"], "missing required argument"],
   [["gc", "why", "x", "--type", "file"], "Allowed choices are content, snapshot, image, lease, ingest"],
   [["gc", "why", "x", "--type", "content"], "not of the form algorithm:hex"],
+  [["pull", "-q", "--json", "app"], "only one of them"],
+  [["pull", "app", "--platform", "all"], "all"],
+  [["pull", "app", "--max-concurrent-downloads", "0"], "Not a number from 1 on"],
+  [["pull", "app", "--limit", "x=1"], "Not NAME=VALUE"],
+  [["digest", "app", "--tls-verify=maybe"], "Not true or false"],
+  [["digest", "app", "--cert-file", "x"], "one needs the other"],
+  [["digest", "app", "--creds", "me:x", "--registry-token", "x"], "only one of them"],
+  [["digest", "app", "--retry-times", "-1"], "Not a number from 0"],
+  [["digest", "app", "--retry-delay", "soon"], "Not a duration"],
+  [["digest", "127.0.0.1:1/app", "--user-agent-prefix", "a\nb"], "user-agent"],
+  [["digest", "127.0.0.1:1/app", "--ca-file", "/dev/null"], "not a PEM certificate"],
+  [["push", "app", "--upload-chunk-size", "0"], "Not a number of bytes"],
+  [["copy", "app", `b@sha256:${"0".repeat(64)}`], "name a tag"],
+  [["copy", "app", "b", "--src-creds", "me:x", "--dest-creds", "me:y"], "one login for a registry"],
+  [["copy", "app", "b", "--creds", "me:x", "--dest-creds", "me:y"], "one login for a registry"],
+  [["delete", "a.example/a:1", "b.example/b:1", "--creds", "me:x"], "a.example and b.example"],
+  [
+    ["serve", "--listen", "127.0.0.1:0", "--upstream", "a.example", "--upstream", "b.example", "--creds", "me:x"],
+    "is for",
+  ],
+  [["export", "app", "UPPER CASE", "-o", "-"], "UPPER CASE"],
+  [["export", "app", "-o", "x", "--oci-layout", "y"], "not both"],
+  [["import", "-", "--name", "UPPER CASE"], "UPPER CASE"],
+  [["import", "-", "--max-bytes", "x"], "Not a number of bytes"],
   [["images"], "Usage: varve images"],
   [[], "Usage: varve"],
 ])("a wrong command line ends with 2: varve %j", async (args, message) => {
   const outcome = await varve(args);
   expect(outcome).toMatchObject({ code: 2, stdout: "", stderr: expect.stringContaining(message) });
+});
+
+test.each([
+  ["--creds", ["digest", "app", "--creds", "planted-secret"]],
+  ["--src-creds", ["copy", "app", "other.example/app", "--src-creds", "planted-secret"]],
+  ["-p", ["login", "registry.example", "-u", "me", "-p", "planted-secret"]],
+  ["--password=", ["login", "registry.example", "--password=planted-secret"]],
+])("a secret in a wrong command line is not repeated (A14): %s", async (_option, args) => {
+  const outcome = await varve(args);
+  expect(outcome).toMatchObject({
+    code: 2,
+    stdout: "",
+    stderr: expect.stringMatching(/USER:PASSWORD|--password-stdin/),
+  });
+  expect(outcome.stderr).not.toContain("planted");
 });
 
 test("an image that does not exist ends with 3", async () => {
@@ -132,6 +173,14 @@ test("a store that is damaged ends with 5, anything else with 1, in one line", a
   expect(await varve(["images", "ls", "--root", root.path])).toMatchObject({ code: 5, stderr: complaint(/database/) });
 });
 
+test.each(["plain", "tty", "json"])("a store that cannot be opened is told with progress as %s, too", async (mode) => {
+  const outcome = await varve(["pull", "localhost:1/app", "--root", "/dev/null/store", "--progress", mode]);
+  expect(outcome.code).toBe(1);
+  const terminal = new Terminal(200, 24);
+  terminal.write(outcome.stderr);
+  expect(terminal.text).toEqual([expect.stringMatching(/^varve: .*ENOTDIR/)]);
+});
+
 test("what a registry says cannot steer the terminal", async () => {
   const message = "no\u001B[2J\u001B]0;owned\u0007\r\nentry\u009B31m\u202E!";
   await using server = await serve((_request, response) => {
@@ -142,7 +191,10 @@ test("what a registry says cannot steer the terminal", async () => {
     await using root = await tempDirectory();
     const outcome = await varve(["pull", `${server.host}/app`, "--root", root.path, "--progress", mode]);
     expect(outcome.code).toBe(4);
-    expect(outcome.stderr).toMatch(/^varve: [\u0020-\u007E]*entry[\u0020-\u007E]*\n$/);
+    // It throws at what it does not know, and what was drawn is gone.
+    const terminal = new Terminal(500, 24);
+    terminal.write(outcome.stderr);
+    expect(terminal.text).toEqual([expect.stringMatching(/^varve: [ -~]*entry[ -~]*$/)]);
   }
 });
 

@@ -1,7 +1,7 @@
+import { putIndex } from "@varve-tools/test-registry";
 import { openClient } from "@varve/client";
 import { defaultPlatform } from "@varve/oci";
 import { expect, test } from "vitest";
-import { putIndex } from "./registry.ts";
 import { testStore } from "./store.ts";
 
 const layers = [{ base: "base" }, { top: "top" }];

@@ -1,9 +1,9 @@
+import { putImage, startRegistry } from "@varve-tools/test-registry";
 import { openClient } from "@varve/client";
 import type { PullResult } from "@varve/client";
 import { digestOf } from "@varve/digest";
 import { expect, test } from "vitest";
 import { parsed, varve } from "./command.ts";
-import { putImage, startRegistry } from "./registry.ts";
 import { tempDirectory } from "./temp.ts";
 
 const layers = [{ "etc/base": "base" }, { "etc/top": "top" }];
@@ -16,7 +16,16 @@ test("pull --json prints one object with exactly the promised fields, and of a s
   const first = await varve(args);
   expect(first.code).toBe(0);
   const result = parsed(first) as PullResult;
-  expect(Object.keys(result)).toEqual(["name", "target", "platform", "snapshotter", "chainId", "layers", "durationMs"]);
+  expect(Object.keys(result)).toEqual([
+    "name",
+    "target",
+    "platform",
+    "snapshotter",
+    "chainId",
+    "layers",
+    "durationMs",
+    "summary",
+  ]);
   expect(Object.keys(result.target)).toEqual(["mediaType", "digest", "size"]);
   for (const layer of result.layers) {
     expect(Object.keys(layer).toSorted()).toEqual(["chainId", "diffId", "digest", "size", "status"]);
@@ -27,6 +36,25 @@ test("pull --json prints one object with exactly the promised fields, and of a s
   const second = parsed(await varve(args)) as PullResult;
   expect(second.layers.map(({ status }) => status)).toEqual(["exists", "exists"]);
   expect(registry.sent).toEqual(sent);
+});
+
+test("a quiet pull says the digest and nothing else", async () => {
+  await using registry = await startRegistry();
+  await using root = await tempDirectory();
+  const image = await putImage(registry.content, layers);
+  const args = ["pull", "-q", "--root", root.path, "--snapshotter=native", await registry.tag("app", image)];
+  expect(await varve(args)).toEqual({ code: 0, stdout: `${image.digest}\n`, stderr: "" });
+});
+
+test("a limit is for the layers of a pull, too", async () => {
+  await using registry = await startRegistry();
+  await using root = await tempDirectory();
+  const name = await registry.tag("team/app", await putImage(registry.content, layers));
+  const args = ["pull", "--root", root.path, "--snapshotter=native", "--progress=none", name];
+  const refused = await varve([...args, "--limit", "pathBytes=3"]);
+  expect(refused.code).toBe(1);
+  expect(refused.stderr).toMatch(/^varve: .*layer sha256:.*\(pathBytes\)\n$/);
+  expect(await varve(args)).toMatchObject({ code: 0 });
 });
 
 test("options stand before or after the command, and its arguments", async () => {
@@ -49,10 +77,10 @@ test("progress goes to standard error, and the result alone to standard output",
   await using registry = await startRegistry();
   const name = await registry.tag("app", await putImage(registry.content, layers.slice(0, 1)));
   for (const [mode, stderr] of [
-    ["auto", /^127.*\n[\da-f]{12}: unpacked, .*\n$/],
+    ["auto", /^127.*\n[\da-f]{12}: unpacked, .*\nfetched .*\nin .* s: resolve .*\ncritical path: resolve .*\n$/],
     ["plain", /unpacked/],
-    ["tty", /\[\d+A\r.\[J[^]*unpacked/],
-    ["json", /^(\{"version":1,.*\}\n)+$/],
+    ["tty", /\r.* {2}127[^]*unpacked[^]*\nfetched .*\nin .*\ncritical path: .*\n$/],
+    ["json", /^(?:\{"version":1,.*\}\n)+\{"version":1,"type":"summary","durationMs":.*\}\n$/],
     ["none", /^$/],
   ] as const) {
     await using root = await tempDirectory();

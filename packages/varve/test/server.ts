@@ -1,6 +1,8 @@
+import { once } from "node:events";
 import { createServer } from "node:http";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { once } from "node:events";
+import { createServer as createTlsServer } from "node:https";
+import type { ServerOptions } from "node:https";
 
 /** A registry that behaves as a test says. */
 export interface TestServer extends AsyncDisposable {
@@ -8,8 +10,12 @@ export interface TestServer extends AsyncDisposable {
   readonly host: string;
 }
 
-export async function serve(answer: (request: IncomingMessage, response: ServerResponse) => void): Promise<TestServer> {
-  const server = createServer(answer);
+/** @param tls speak https with these */
+export async function serve(
+  answer: (request: IncomingMessage, response: ServerResponse) => void,
+  tls?: ServerOptions,
+): Promise<TestServer> {
+  const server = tls === undefined ? createServer(answer) : createTlsServer(tls, answer);
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();

@@ -1,8 +1,8 @@
+import { putImage, startRegistry } from "@varve-tools/test-registry";
+import type { Files, TestRegistry } from "@varve-tools/test-registry";
 import type { PullResult } from "@varve/client";
 import type { Outcome, RunOptions } from "./command.ts";
 import { parsed, varve } from "./command.ts";
-import { putImage, startRegistry } from "./registry.ts";
-import type { Files, TestRegistry } from "./registry.ts";
 import { tempDirectory } from "./temp.ts";
 
 /** A store of its own, and a registry to fill it from. */

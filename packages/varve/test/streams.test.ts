@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
 import { spawn } from "node:child_process";
 import { text } from "node:stream/consumers";
+import { putImage, startRegistry } from "@varve-tools/test-registry";
 import { createMemoryContentStore } from "@varve/content-memory";
 import { openClient } from "@varve/client";
 import { createMemoryTagStore, createRegistryServer } from "@varve/registry-server";
@@ -10,8 +11,8 @@ import { isLayerType } from "@varve/oci";
 import { readBlob } from "@varve/content";
 import { expect, test } from "vitest";
 import { ended, main, start, varve } from "./command.ts";
-import { putImage, startRegistry } from "./registry.ts";
 import { tempDirectory } from "./temp.ts";
+import { withOpen } from "./with-open.ts";
 
 /** A registry that sends one byte of each layer, and no more until it closes. */
 async function startStuckRegistry(): Promise<
@@ -58,13 +59,7 @@ function withStuckLayers(content: ContentStore, layers: ReadonlySet<string>, onS
       [Symbol.asyncDispose]: () => reader.close(),
     };
   };
-  return new Proxy(content, {
-    get: (target, name) => {
-      if (name === "open") return open;
-      const value: unknown = Reflect.get(target, name);
-      return typeof value === "function" ? (value.bind(target) as unknown) : value;
-    },
-  });
+  return withOpen(content, open);
 }
 
 test.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(

@@ -2,15 +2,24 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { bash } from "@varve-tools/corpus";
 
+/** `xfs` can share blocks between files; on `tmpfs` nothing is written back meanwhile. */
+export type Filesystem = "ext4" | "tmpfs" | "xfs";
+
 /** A place for one run's data. */
-export interface Store {
-  /** Makes it new and empty, with nothing left to write back, and tells where it is. */
-  fresh(): Promise<string>;
+export interface Store extends AsyncDisposable {
+  /** Makes it new and empty, with nothing left to write back, and tells where it is. Default: `ext4`. */
+  fresh(filesystem?: Filesystem): Promise<string>;
   close(): Promise<void>;
 }
 
+const formats: Readonly<Record<Filesystem, string>> = {
+  ext4: 'mkfs.ext4 -q -F -i 8192 -E nodiscard,lazy_itable_init=1,lazy_journal_init=1 "$1"; mount -o noinit_itable "$1" "$2"',
+  tmpfs: 'mount -t tmpfs -o mode=755 none "$2"',
+  xfs: 'mkfs.xfs -q -f -K -m reflink=1 "$1"; mount "$1" "$2"',
+};
+
 /**
- * A new ext4 on a loop device for each run: to delete the last run's tree right before the next one distorts that one, as
+ * A new file system on a loop device for each run: to delete the last run's tree right before the next one distorts that one, as
  * ext4 looks at inodes that were freed lately again and again.
  */
 export async function openStore(directory: string, gigabytes: number): Promise<Store> {
@@ -23,17 +32,18 @@ export async function openStore(directory: string, gigabytes: number): Promise<S
   ]);
   const device = stdout.trim();
   const unmount = (): Promise<unknown> => bash('if mountpoint -q "$1"; then umount -R "$1"; fi', [target]);
+  const close = async (): Promise<void> => {
+    await unmount();
+    await bash('losetup -d "$1"', [device]);
+    await rm(disk);
+  };
   return {
-    async fresh() {
+    async fresh(filesystem = "ext4") {
       await unmount();
-      const format = 'mkfs.ext4 -q -F -i 8192 -E nodiscard,lazy_itable_init=1,lazy_journal_init=1 "$1"';
-      await bash(`${format}; mount -o noinit_itable "$1" "$2"; sync; sleep 0.3`, [device, target]);
+      await bash(`${formats[filesystem]}; sync; sleep 0.3`, [device, target]);
       return target;
     },
-    async close() {
-      await unmount();
-      await bash('losetup -d "$1"', [device]);
-      await rm(disk);
-    },
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }

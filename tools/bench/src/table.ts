@@ -1,21 +1,3 @@
-import type { Cost } from "./measure.ts";
-
-/** A Markdown table: medians and ranges, and wall time as a ratio to the first contender, paired by round. */
-export function formatResults(image: string, costs: ReadonlyMap<string, readonly Cost[]>): string {
-  const [base = []] = costs.values();
-  const rows = [...costs].map(([name, runs]) => {
-    const ratios = runs.map((run, round) => run.wallSeconds / (base[round]?.wallSeconds ?? Number.NaN));
-    return [
-      name,
-      range(runs.map((run) => run.wallSeconds)),
-      range(runs.map((run) => run.cpuSeconds)),
-      Math.max(...runs.map((run) => run.peakMegabytes)).toFixed(0),
-      median(ratios).toFixed(2),
-    ];
-  });
-  return formatTable([`${image}, ${base.length} runs`, "wall s", "CPU s", "peak MB", "wall ratio"], rows);
-}
-
 /** A Markdown table. */
 export function formatTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   return [head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");

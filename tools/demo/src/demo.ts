@@ -37,7 +37,7 @@ async function demo(): Promise<void> {
         provider: content,
         pusher: registry.pusher(reference),
         children: childrenHandler(content),
-        reference: "latest",
+        tags: ["latest"],
       });
     } finally {
       await registry.close();

@@ -1,5 +1,6 @@
-import { cp, mkdir, rm } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { exec } from "@varve-tools/corpus";
 import { differences, diskUse } from "./disk.ts";
 import { kindsOf } from "./recording.ts";
 import type { Kind } from "./recording.ts";
@@ -39,7 +40,8 @@ export class Bench {
     const root = this.root(place);
     await rm(root, { recursive: true, force: true });
     await mkdir(join(this.#base, place), { recursive: true });
-    await cp(this.#template, root, { recursive: true, preserveTimestamps: true });
+    // With hard links, extended attributes and times.
+    await exec("cp", ["-a", this.#template, root]);
     return root;
   }
 

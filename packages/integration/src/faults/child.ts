@@ -2,12 +2,22 @@
 import { readSync, writeSync } from "node:fs";
 import { readlink } from "node:fs/promises";
 import type { Scenario } from "./scenario.ts";
+import type { SnapshotterUnderTest } from "./snapshot-world.ts";
 
 // Imported by need: a scenario that is broken must not break the others.
 const scenarios: Readonly<Record<string, () => Promise<Scenario>>> = {
   content: async () => (await import("./content-scenario.ts")).contentScenario,
   metadata: async () => (await import("./metadata-scenario.ts")).metadataScenario,
+  mounts: async () => (await import("./mount-scenario.ts")).mountScenario,
+  overlay: () => snapshots({ backend: "overlay" }),
+  native: () => snapshots({ backend: "native" }),
+  "overlay without durability": () => snapshots({ backend: "overlay", durability: "none" }),
+  "native without durability": () => snapshots({ backend: "native", durability: "none" }),
 };
+
+async function snapshots(kind: SnapshotterUnderTest): Promise<Scenario> {
+  return (await import("./snapshot-scenario.ts")).snapshotScenario(kind);
+}
 
 const [name = "", root = "", task = "", history = ""] = process.argv.slice(2);
 const scenario = await scenarios[name]?.();
@@ -26,6 +36,11 @@ async function wait(): Promise<void> {
   readSync(0, Buffer.alloc(16));
 }
 
+function pause(): void {
+  say("paused", "");
+  readSync(0, Buffer.alloc(16));
+}
+
 if (task === "seed") {
   await scenario.seed(root);
 } else if (task === "finish") {
@@ -34,7 +49,10 @@ if (task === "seed") {
   await wait();
   let last = "";
   try {
-    await scenario.work(root, (step) => say("did", (last = step)));
+    await scenario.work(root, (step) => {
+      say("did", (last = step));
+      if (step === process.env["VARVE_PAUSE"]) pause();
+    });
     say("done", "");
   } catch (error) {
     say("failed", { after: last, ...describe(error) });

@@ -5,9 +5,12 @@ import { canQuarantine } from "@varve/content";
 import { openContentStore } from "@varve/content-fs";
 import { testBlob } from "./bytes.ts";
 import type { TestBlob } from "./bytes.ts";
+import { codeOf, unless } from "./codes.ts";
 import { scenarioOf } from "./scenario.ts";
 import type { Fault, Scenario, Step } from "./scenario.ts";
 
+const unlessStored = unless("ERR_ALREADY_EXISTS");
+const unlessMissing = unless("ERR_NOT_FOUND");
 const kept = testBlob("kept", 10_000);
 const damaged = testBlob("damaged", 5000);
 const layer = testBlob("layer", 300_000);
@@ -165,18 +168,6 @@ async function writerUnlessStored(
     unlessStored(error);
     return undefined;
   }
-}
-
-function unlessStored(error: unknown): void {
-  if (codeOf(error) !== "ERR_ALREADY_EXISTS") throw error;
-}
-
-function unlessMissing(error: unknown): void {
-  if (codeOf(error) !== "ERR_NOT_FOUND") throw error;
-}
-
-export function codeOf(error: unknown): unknown {
-  return error instanceof Error && "code" in error ? error.code : undefined;
 }
 
 /** The blob is there, with exactly its bytes. */

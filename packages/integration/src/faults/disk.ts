@@ -10,9 +10,14 @@ export function diskUse(root: string): string[] {
     .map((path) => {
       const { blocks, nlink, mode } = lstatSync(join(root, path));
       const kib = path.endsWith(".db") ? `up to ${Math.ceil(blocks / 512) * 256}` : blocks / 2;
-      return `${path.replaceAll(/(?<=^|\/)\d+(?=$|\/)/g, "N")}: mode ${mode.toString(8)}, ${kib} KiB, ${nlink} links`;
+      return `${withoutNumbers(path)}: mode ${mode.toString(8)}, ${kib} KiB, ${nlink} links`;
     })
     .toSorted();
+}
+
+/** Ids, and the names that the kernel's overlay gives in its working directory. */
+function withoutNumbers(path: string): string {
+  return path.replaceAll(/(?<=^|\/)\d+(?=$|\/)/g, "N").replaceAll(/(?<=\/work\/)#[0-9a-f]+$/g, "#N");
 }
 
 /** What the one has and the other has not. */

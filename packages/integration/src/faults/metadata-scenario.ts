@@ -1,48 +1,15 @@
 import assert from "node:assert/strict";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { ContentStore } from "@varve/content";
-import { labelGcRefContent, labelGcRefSnapshotPrefix, labelGcRoot } from "@varve/content";
-import { openContentStore } from "@varve/content-fs";
-import { openMetadata } from "@varve/metadata";
-import type { Metadata, Namespace } from "@varve/metadata";
-import { openNativeSnapshotter } from "@varve/snapshots-native";
+import { labelGcRefContent, labelGcRoot } from "@varve/content";
 import { testBlob } from "./bytes.ts";
-import type { TestBlob } from "./bytes.ts";
-import { codeOf, mustBeWhole, mustHave } from "./content-scenario.ts";
+import { unless } from "./codes.ts";
+import { mustBeWhole, mustHave } from "./content-scenario.ts";
+import { listed } from "./listed.ts";
+import { mustBeUnpacked, open, prepare, targetOf, testImage, unpack, write, writeImage } from "./metadata-world.ts";
+import type { World } from "./metadata-world.ts";
 import { scenarioOf } from "./scenario.ts";
-import type { Fault, Scenario, Step } from "./scenario.ts";
-
-type Snapshotter = Awaited<ReturnType<Namespace["snapshotter"]>>;
-
-interface World {
-  readonly after: Fault;
-  readonly content: ContentStore;
-  readonly metadata: Metadata;
-  readonly mine: Namespace;
-  readonly theirs: Namespace;
-  readonly snapshots: Snapshotter;
-  /** The keys that this process has prepared: what others left may be half of something. */
-  readonly prepared: Set<string>;
-  close(): Promise<void>;
-}
-
-/** An image as these tests make it: a manifest that refers to a layer and to the snapshot of the layer. */
-interface TestImage {
-  readonly name: string;
-  readonly manifest: TestBlob;
-  readonly layer: TestBlob;
-  readonly snapshot: string;
-}
-
-function testImage(name: string): TestImage {
-  return {
-    name,
-    manifest: testBlob(`manifest ${name}`, 700),
-    layer: testBlob(`layer ${name}`, 20_000),
-    snapshot: `chain ${name}`,
-  };
-}
+import type { Scenario, Step } from "./scenario.ts";
 
 const [kept, old, made] = [testImage("kept"), testImage("old"), testImage("made")];
 const lone = testBlob("lone", 3000);
@@ -201,104 +168,5 @@ function collecting(): Step<World> {
       }
       await assert.rejects(snapshots.stat(old.snapshot), { code: "ERR_NOT_FOUND" });
     },
-  };
-}
-
-async function open(root: string, after: Fault): Promise<World> {
-  const content = await openContentStore({ root: join(root, "content") });
-  const native = await openNativeSnapshotter({ root: join(root, "native") });
-  const snapshotters = { used: async () => ["native"], get: async () => native };
-  const metadata = await openMetadata({ path: join(root, "metadata.db"), content, snapshotters });
-  const mine = metadata.namespace("mine");
-  const close = async (): Promise<void> => {
-    await metadata.close();
-    await native.close();
-    await content.close();
-  };
-  return {
-    after,
-    content,
-    metadata,
-    mine,
-    theirs: metadata.namespace("theirs"),
-    snapshots: await mine.snapshotter("native"),
-    prepared: new Set(),
-    close,
-  };
-}
-
-function targetOf({ manifest }: TestImage): {
-  mediaType: string;
-  digest: TestBlob["expected"]["digest"];
-  size: number;
-} {
-  return { mediaType: "application/vnd.oci.image.manifest.v1+json", ...manifest.expected };
-}
-
-async function writeImage({ content }: Namespace, { manifest, layer, snapshot }: TestImage): Promise<void> {
-  await write(content, layer, { [`${labelGcRefSnapshotPrefix}native`]: snapshot });
-  await write(content, manifest, { [`${labelGcRefContent}.l.0`]: layer.expected.digest });
-}
-
-/**
- * Goes on where an earlier writer stopped, and gives the blob its labels: in one step with the commit, but a process that
- * finds the blob there must give them too, as whoever wrote it may have been killed before that.
- */
-async function write(
-  content: Namespace["content"],
-  blob: TestBlob,
-  labels: Readonly<Record<string, string>>,
-): Promise<void> {
-  const { bytes, expected } = blob;
-  const writer = await content.writer(`ref ${expected.digest}`, { expected }).catch(unless("ERR_ALREADY_EXISTS"));
-  try {
-    const offset = writer?.status().offset ?? 0;
-    if (offset < bytes.byteLength) await writer?.write(bytes.subarray(offset));
-    const committed = await writer?.commit({}, { labels }).catch(unless("ERR_ALREADY_EXISTS"));
-    if (committed === undefined) await content.label(expected.digest, labels);
-  } finally {
-    await writer?.close();
-  }
-}
-
-/** The snapshot that is to become the one of the image, with its file. */
-async function prepare({ snapshots, prepared }: World, { name, layer, snapshot }: TestImage): Promise<void> {
-  const key = `${name} key`;
-  if ((await snapshots.stat(snapshot).catch(unless("ERR_NOT_FOUND"))) !== undefined) return;
-  if ((await snapshots.stat(key).catch(unless("ERR_NOT_FOUND"))) !== undefined) await snapshots.remove(key);
-  const [mount] = await snapshots.prepare(key, undefined);
-  writeFileSync(join(mount?.source ?? "", "file"), layer.bytes);
-  prepared.add(key);
-}
-
-async function unpack(world: World, image: TestImage): Promise<void> {
-  if ((await world.snapshots.stat(image.snapshot).catch(unless("ERR_NOT_FOUND"))) !== undefined) return;
-  if (!world.prepared.has(`${image.name} key`)) await prepare(world, image);
-  await world.snapshots.commit(image.snapshot, `${image.name} key`);
-}
-
-/** The committed snapshot holds its file, seen through a view. */
-async function mustBeUnpacked({ snapshots }: World, { layer, snapshot }: TestImage): Promise<void> {
-  assert.equal((await snapshots.stat(snapshot)).kind, "committed");
-  const [mount] = await snapshots.view("look", snapshot);
-  try {
-    const path = join(mount?.source ?? "", "file");
-    assert.ok(existsSync(path), `${snapshot} has lost its file`);
-    assert.ok(readFileSync(path).equals(layer.bytes), `${snapshot} has other bytes`);
-  } finally {
-    await snapshots.remove("look");
-  }
-}
-
-async function listed<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const all: T[] = [];
-  for await (const item of items) all.push(item);
-  return all;
-}
-
-function unless(code: string): (error: unknown) => undefined {
-  return (error) => {
-    if (codeOf(error) !== code) throw error;
-    return undefined;
   };
 }

@@ -1,9 +1,9 @@
 import type { ChildProcess } from "node:child_process";
-import { readFile, readdir } from "node:fs/promises";
+import { mkdir, readFile, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { copyImage, makeImage, withImage } from "./disk-image.ts";
-import type { CutFlag, Disk } from "./disk-image.ts";
+import { copyImage, copyWhileMounted, makeImage, withImage } from "./disk-image.ts";
+import type { CutFlag, Disk, Filesystem } from "./disk-image.ts";
 import { differences, diskUse } from "./disk.ts";
 import { kindsOf } from "./recording.ts";
 import type { Kind } from "./recording.ts";
@@ -13,7 +13,8 @@ import type { Outcome, Thread, Trace } from "./victim.ts";
 
 /** When the power goes: so many milliseconds after the work has begun, or right before the n-th call of a kind. */
 export interface Cut {
-  readonly flag: CutFlag;
+  /** `copy`: the power stays on; the disk is copied while the process stands still, and the copy is all that there is then. */
+  readonly flag: CutFlag | "copy";
   readonly when: number | { readonly thread: Thread; readonly name: string; readonly n: number };
 }
 
@@ -22,18 +23,21 @@ export class PowerLab {
   readonly #base: string;
   readonly #crew: Crew;
   readonly #image: string;
+  readonly #filesystem: Filesystem;
   #expected: string[] = [];
+  #copies = 0;
 
-  constructor(scenario: string, base: string) {
+  constructor(scenario: string, base: string, filesystem: Filesystem = "ext4") {
     this.#base = base;
+    this.#filesystem = filesystem;
     this.#crew = new Crew(scenario, base);
     this.#image = join(base, "seeded.img");
   }
 
   /** Tells how many milliseconds the work takes, and its calls. */
   async prepare(): Promise<{ duration: number; kinds: Kind[] }> {
-    await makeImage(this.#image);
-    await this.#mounted(this.#image, "seed", (root) => this.#crew.seed(root));
+    await makeImage(this.#image, this.#filesystem);
+    await this.#mounted(this.#image, join(this.#base, "seed"), (root) => this.#crew.seed(root));
     const duration = await this.#onCopy("fresh", async (root) => {
       let startedAt = 0;
       const outcome = await this.#crew.work(root, { onStart: () => void (startedAt = performance.now()) });
@@ -54,7 +58,7 @@ export class PowerLab {
     { flag, when }: Cut,
   ): Promise<{ problems: string[]; steps: readonly string[]; done: readonly string[]; end: Outcome["end"] }> {
     return this.#onCopy(place, async (root, disk) => {
-      const cutPower = await disk.arm();
+      const power = await this.#prepareCut(disk, flag);
       const over = new AbortController();
       // What a process says after this moment, no process could have said on a machine without power.
       const steps: string[] = [];
@@ -66,19 +70,32 @@ export class PowerLab {
       const onStart = (child: ChildProcess): void => {
         const cut = async (): Promise<void> => {
           await (typeof when === "number" ? sleep(when) : stopped(child.pid, over.signal));
+          if (flag === "copy" && child.kill("SIGSTOP")) await stopped(child.pid, over.signal);
           isOn = false;
-          await cutPower(flag);
+          await power.cut();
         };
         cutting = cut().finally(() => child.kill("SIGKILL"));
       };
       const { end, steps: done } = await this.#crew.work(root, { trace: this.#trace(place, when), onStart, onStep });
       over.abort();
       await cutting;
-      await disk.restart();
+      await power.restart();
       const problems = await this.#crew.finish(root, { acknowledged: steps, done, after: "power" });
       problems.push(...differences(diskUse(root), this.#expected));
       return { end, steps, done, problems };
+    }).catch((error: unknown) => {
+      throw new Error(`cut ${JSON.stringify({ flag, when })} in ${place}`, { cause: error });
     });
+  }
+
+  async #prepareCut(disk: Disk, flag: Cut["flag"]): Promise<{ cut(): Promise<void>; restart(): Promise<void> }> {
+    if (flag === "copy") {
+      const copy = `${disk.image}-copy`;
+      const cut = (): Promise<void> => copyWhileMounted(disk.image, copy);
+      return { cut, restart: () => disk.restart(copy) };
+    }
+    const cutter = await disk.arm();
+    return { cut: () => cutter(flag), restart: () => disk.restart() };
   }
 
   #trace(place: string, when: Cut["when"]): Trace | undefined {
@@ -92,14 +109,20 @@ export class PowerLab {
     };
   }
 
+  /** Each time in a directory of its own, and so on a file that no loop device of an earlier one can have. */
   async #onCopy<T>(place: string, use: (root: string, disk: Disk) => Promise<T>): Promise<T> {
-    const image = join(this.#base, `${place}.img`);
+    this.#copies += 1;
+    const directory = join(this.#base, `${place}-${this.#copies}`);
+    await mkdir(directory);
+    const image = join(directory, "disk.img");
     await copyImage(this.#image, image);
-    return this.#mounted(image, place, use);
+    const result = await this.#mounted(image, join(directory, "disk"), use);
+    await rm(directory, { recursive: true });
+    return result;
   }
 
-  #mounted<T>(image: string, place: string, use: (root: string, disk: Disk) => Promise<T>): Promise<T> {
-    return withImage(image, join(this.#base, place), (disk) => use(join(disk.path, "store"), disk));
+  #mounted<T>(image: string, path: string, use: (root: string, disk: Disk) => Promise<T>): Promise<T> {
+    return withImage(image, path, (disk) => use(join(disk.path, "store"), disk));
   }
 }
 

@@ -26,7 +26,6 @@ export function kindsOf({ calls, steps, threads }: Outcome): Kind[] {
   const kinds = new Map<string, { thread: Thread; name: string; count: number; calls: Occurrence[] }>();
   for (const call of calls) {
     const thread = threadOf(call, threads);
-    if (thread === undefined) continue;
     const key = `${thread} ${call.name}`;
     const kind = kinds.get(key) ?? { thread, name: call.name, count: 0, calls: [] };
     kinds.set(key, kind);
@@ -37,10 +36,9 @@ export function kindsOf({ calls, steps, threads }: Outcome): Kind[] {
   return [...kinds.values()].filter((kind) => kind.calls.length > 0);
 }
 
-function threadOf({ thread, changes, line }: SystemCall, { main, pool }: Outcome["threads"]): Thread | undefined {
+/** Which thread a call was made in: where only one was traced, strace does not say. */
+export function threadOf({ thread }: SystemCall, { main, pool }: Outcome["threads"], only?: Thread): Thread {
+  if (thread === undefined && only !== undefined) return only;
   if (thread === main) return "main";
-  if (thread === pool) return "pool";
-  // No fault would ever be made there.
-  if (changes) throw new Error(`a third thread changes the store: ${line}`);
-  return undefined;
+  return thread === pool ? "pool" : "worker";
 }

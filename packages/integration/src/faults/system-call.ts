@@ -22,9 +22,10 @@ export interface SystemCall {
 export const changingCalls: string = [
   "write,pwrite64,writev,pwritev,?pwritev2,copy_file_range,?sendfile,ftruncate,truncate,fallocate",
   "fsync,fdatasync,syncfs,sync_file_range",
-  "?open,openat,?creat,?mkdir,mkdirat,?mknod,mknodat,?link,linkat,?symlink,symlinkat",
+  "?open,openat,?openat2,?creat,?mkdir,mkdirat,?mknod,mknodat,?link,linkat,?symlink,symlinkat",
   "?rename,?renameat,renameat2,?unlink,unlinkat,?rmdir",
-  "?chmod,fchmod,fchmodat,?chown,fchown,?lchown,fchownat,utimensat,setxattr,lsetxattr,fsetxattr",
+  "?chmod,fchmod,fchmodat,?fchmodat2,?chown,fchown,?lchown,fchownat,utimensat,setxattr,lsetxattr,fsetxattr,?setxattrat",
+  "?mount,?umount2,?move_mount,?mount_setattr",
 ].join(",");
 
 /** Reads the log of `strace -y`, of one thread or several. */
@@ -40,7 +41,8 @@ export function callsIn(log: string, root: string): SystemCall[] {
     const files = filesIn(asked, root);
     const paths = files.map(normalised);
     const looksOnly = name.startsWith("open") && !/O_CREAT|O_TRUNC/.test(asked);
-    const changes = paths.length > 0 && !looksOnly;
+    // What is mounted is named by a descriptor, of which nobody can see where it is.
+    const changes = (paths.length > 0 && !looksOnly) || /mount/.test(name);
     const [file] = files;
     calls.push({ name, paths, file, changes, line, said, thread: thread === undefined ? undefined : Number(thread) });
     if (name === "write" && asked.startsWith("1<")) said += 1;

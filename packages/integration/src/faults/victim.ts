@@ -10,12 +10,12 @@ import type { History } from "./scenario.ts";
 import { callsIn } from "./system-call.ts";
 import type { SystemCall } from "./system-call.ts";
 
-/** Which of the two threads that touch files: the one of JavaScript, or the one for what is asynchronous. */
-export type Thread = "main" | "pool";
+/** Which of the threads that touch files: the one of JavaScript, the one for what is asynchronous, or any of the others. */
+export type Thread = "main" | "pool" | "worker";
 
 /** What strace does to the threads. It counts for each thread, and for each kind of system call, by itself. */
 export interface Trace {
-  /** Default: all of the process, workers too. */
+  /** Default: all of the process. Workers start when they are needed, so for one of them all are looked at, too. */
   readonly thread?: Thread | undefined;
   /** The system calls that are written down: what comes after `-e trace=`. */
   readonly calls: string;
@@ -23,6 +23,8 @@ export interface Trace {
   readonly inject?: string | undefined;
   /** Only calls about this file are written down, and count. Default: all. */
   readonly file?: string | undefined;
+  /** Nothing counts up to the end of this step. Default: everything counts. */
+  readonly after?: string | undefined;
   /** Where strace writes. */
   readonly log: string;
 }
@@ -44,7 +46,7 @@ export interface Outcome {
   /** The steps that it acknowledged. */
   readonly steps: readonly string[];
   readonly failure?: Failure | undefined;
-  readonly threads: Readonly<Record<Thread, number | undefined>>;
+  readonly threads: Readonly<Record<"main" | "pool", number | undefined>>;
   /** What the traced threads called. */
   readonly calls: readonly SystemCall[];
   readonly stderr: string;
@@ -85,16 +87,21 @@ export class Crew {
    */
   async work(root: string, options: WorkOptions = {}): Promise<Outcome> {
     const { trace, onStart } = options;
-    const env = { ...this.#environment, UV_THREADPOOL_SIZE: "1" };
+    const env = { ...this.#environment, UV_THREADPOOL_SIZE: "1", VARVE_PAUSE: trace?.after ?? "" };
     const child = spawn(process.execPath, [program, this.#scenario, root, "work"], { env });
     const closed = once(child, "close");
     const stderr = text(child.stderr);
     const report = new Report(child, options.onStep);
     const thread = await report.ready;
+    // It may be dead before it has read what it is told.
+    child.stdin.on("error", () => undefined);
+    if (trace?.after !== undefined) {
+      child.stdin.write("go\n");
+      await report.paused;
+    }
     const traced = trace && (await attach(trace, trace.thread === "pool" ? thread : child.pid));
     await onStart?.(child);
-    // It may be dead before it has read this.
-    child.stdin.on("error", () => undefined).end("go\n");
+    child.stdin.end("go\n");
     let hung = false;
     const timer = setTimeout(() => {
       hung = true;
@@ -132,10 +139,12 @@ export class Crew {
 class Report {
   readonly steps: string[] = [];
   readonly ready: Promise<number>;
+  readonly paused: Promise<void>;
   end: "done" | "failed" | "crashed" = "crashed";
   failure: Failure | undefined;
   readonly #onStep: WorkOptions["onStep"];
   #isReady: (thread: number) => void = () => undefined;
+  #isPaused: () => void = () => undefined;
 
   constructor(child: ChildProcessByStdio<Writable, Readable, Readable>, onStep: WorkOptions["onStep"]) {
     this.#onStep = onStep;
@@ -143,8 +152,13 @@ class Report {
       this.#isReady = resolve;
       child.once("close", () => reject(new Error("the process ended before it began")));
     });
-    // Else it would count as unhandled where the process ends after it was ready.
+    this.paused = new Promise((resolve, reject) => {
+      this.#isPaused = resolve;
+      child.once("close", () => reject(new Error("the process ended before it came so far")));
+    });
+    // Else they would count as unhandled where the process ends and nobody waits for them.
     this.ready.catch(() => undefined);
+    this.paused.catch(() => undefined);
     createInterface(child.stdout).on("line", (line) => this.#hear(line));
   }
 
@@ -153,6 +167,8 @@ class Report {
     const [word, value] = [line.slice(0, gap), JSON.parse(line.slice(gap + 1))];
     if (word === "ready") {
       this.#isReady(value);
+    } else if (word === "paused") {
+      this.#isPaused();
     } else if (word === "did") {
       this.steps.push(value);
       this.#onStep?.(value);
@@ -169,7 +185,7 @@ class Report {
 async function attach(trace: Trace, id: number | undefined): Promise<() => Promise<unknown>> {
   const { thread, calls, inject, file, log } = trace;
   const effect = inject === undefined ? [] : ["-e", `inject=${inject}`];
-  const scope = thread === undefined ? ["-f"] : [];
+  const scope = thread === undefined || thread === "worker" ? ["-f"] : [];
   const about = file === undefined ? [] : ["-P", file];
   const args = [...scope, ...about, "-y", "-s", "0", "-o", log, "-e", `trace=${calls}`, ...effect, "-p", String(id)];
   const tracer = spawn("strace", args, { stdio: ["ignore", "ignore", "pipe"] });

@@ -8,9 +8,9 @@ import { resolveRange } from "../arguments/range.ts";
 import type { Range } from "../arguments/range.ts";
 import { UsageError } from "../exit-code.ts";
 import { withClient } from "../globals.ts";
-import { printResult, writeOutput } from "../output.ts";
+import { printResult } from "../output.ts";
 import type { CommandRun } from "../command-run.ts";
-import { writeFileWhole } from "./write-file-whole.ts";
+import { byteOutput } from "./byte-output.ts";
 
 interface GetOptions {
   readonly output?: string;
@@ -36,11 +36,9 @@ export async function getContent(text: string, { options, signal }: CommandRun<G
     const reader = await content.open(asDescriptor(info), { signal });
     try {
       const bytes = bytesOf(reader, digest, range, signal);
-      if (output === undefined || output === "-") await toStandardOutput(bytes);
-      else {
-        await writeFileWhole(output, bytes);
-        await printResult(options.json, { digest, output }, () => []);
-      }
+      const target = byteOutput("content get", output, { signal });
+      await target.write(bytes);
+      if (target.isFile) await printResult(options.json, { digest, output }, () => []);
     } finally {
       await reader.close();
     }
@@ -55,13 +53,6 @@ function bytesOf(
 ): AsyncIterable<Uint8Array> {
   if (range !== undefined) return reader.stream({ ...resolveRange(range, reader.size), signal });
   return verifyStream(reader.stream({ signal }), digest);
-}
-
-async function toStandardOutput(bytes: AsyncIterable<Uint8Array>): Promise<void> {
-  for await (const chunk of bytes) {
-    // With nobody left to read, the rest of a large blob need not be read either.
-    if (!(await writeOutput(chunk))) return;
-  }
 }
 
 /** For people: what is JSON is indented, and what would steer the terminal is not written to it. */

@@ -4,16 +4,25 @@ import { printResult } from "../output.ts";
 import type { CommandRun } from "../command-run.ts";
 import { checkUsage } from "./check-usage.ts";
 
-export async function mount(
-  reference: string,
-  dir: string,
-  { options, signal }: CommandRun<{ readonly writable?: boolean }>,
-): Promise<void> {
-  const { platform, writable } = options;
-  checkUsage(reference, platform);
+interface MountOptions {
+  /** What is to be mounted is a snapshot, not an image. */
+  readonly snapshot?: boolean;
+  readonly rw?: boolean;
+  /** What `--rw` was called first. */
+  readonly writable?: boolean;
+}
+
+export async function mount(name: string, dir: string, { options, signal }: CommandRun<MountOptions>): Promise<void> {
+  const { platform, snapshot = false } = options;
   const directory = resolve(dir);
-  await withClient(options, (client) => client.mount(reference, directory, { platform, writable, signal }));
-  await printResult(options.json, { reference, directory }, () => [directory]);
+  const writable = options.rw === true || options.writable === true;
+  if (!snapshot) checkUsage(name, platform);
+  await withClient(options, async (client) => {
+    if (snapshot) await client.mountSnapshot(name, directory, { writable, signal });
+    else await client.mount(name, directory, { platform, writable, signal });
+  });
+  const mounted = snapshot ? { snapshot: name } : { reference: name };
+  await printResult(options.json, { ...mounted, directory }, () => [directory]);
 }
 
 export async function unmount(

@@ -1,22 +1,32 @@
-import type { PullResult } from "@varve/client";
+import type { Client, PullResult } from "@varve/client";
 import { formatBytes, formatDuration } from "../format.ts";
 import { withClient } from "../globals.ts";
 import { printResult } from "../output.ts";
 import type { CommandRun } from "../command-run.ts";
 import { createProgressView } from "../progress/progress-view.ts";
 import { checkUsage } from "./check-usage.ts";
+import { writeDigestFile } from "./digest-file.ts";
+import { hostOf } from "./host-of.ts";
+import { quietly } from "./quiet.ts";
+import type { QuietOption } from "./quiet.ts";
 
-export async function pull(reference: string, { options, signal }: CommandRun): Promise<void> {
+interface PullOptions extends QuietOption {
+  readonly digestfile?: string;
+  readonly checkSpace?: boolean;
+}
+
+export async function pull(reference: string, { options: asked, signal }: CommandRun<PullOptions>): Promise<void> {
+  const options = quietly(asked);
   checkUsage(reference, options.platform);
-  const view = createProgressView(options.progress);
-  const result = await withClient(options, async (client) => {
-    try {
-      return await client.pull(reference, { platform: options.platform, signal, onProgress: view.onProgress });
-    } finally {
-      view.finish();
-    }
-  });
-  await printResult(options.json, result, () => summary(result));
+  const view = createProgressView(options.progress, { intervalMs: options.progressInterval });
+  const pulling = (client: Client): Promise<PullResult> => {
+    const { checkSpace, platform } = options;
+    return client.pull(reference, { platform, checkSpace, signal, onProgress: view.onProgress });
+  };
+  const result = await withClient(options, pulling, [hostOf(reference)]).finally(() => view.finish());
+  view.summarize(result.summary);
+  await writeDigestFile(options.digestfile, result.target.digest);
+  await printResult(options.json, result, () => (options.quiet === true ? [result.target.digest] : summary(result)));
 }
 
 function summary(result: PullResult): string[] {

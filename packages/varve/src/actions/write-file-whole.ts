@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { lstat, open, rename, rm } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
+import { CodedError } from "@varve/errors";
 
 /**
  * Writes a stream to a file that is there only when the stream has ended well: an older file of that name stays until then.
@@ -13,11 +14,20 @@ export async function writeFileWhole(path: string, bytes: AsyncIterable<Uint8Arr
   }
   const unfinished = `${path}.${randomUUID()}`;
   try {
-    await writeTo(await open(unfinished, "wx"), bytes);
+    await writeTo(await create(unfinished, path), bytes);
     await rename(unfinished, path);
   } catch (error) {
     await rm(unfinished, { force: true });
     throw error;
+  }
+}
+
+async function create(unfinished: string, path: string): Promise<FileHandle> {
+  try {
+    return await open(unfinished, "wx");
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    throw new CodedError("ERR_NOT_FOUND", `file ${path}: no such directory`, { cause: error });
   }
 }
 
@@ -33,7 +43,11 @@ async function isSpecial(path: string): Promise<boolean> {
   try {
     return !(await lstat(path)).isFile();
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return false;
+    if (isMissing(error)) return false;
     throw error;
   }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ENOENT";
 }

@@ -21,3 +21,10 @@ export function parseDuration(text: string): number {
   if (total > longest) throw new InvalidArgumentError("Longer than a hundred years.");
   return total;
 }
+
+/** Reads how often something is done: from 100 ms to a day. */
+export function parseInterval(text: string): number {
+  const interval = parseDuration(text);
+  if (interval < 100 || interval > 86_400_000) throw new InvalidArgumentError("Not from 100ms to 1d.");
+  return interval;
+}

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { parseRange } from "../arguments/range.ts";
 import type { Run } from "../command-run.ts";
+import { addDownloadOptions, addRegistryOptions } from "./registry-options.ts";
 import { filterOption } from "./filter-option.ts";
 import { addLs } from "./ls-command.ts";
 
@@ -30,14 +31,16 @@ export function addContent(program: Command, run: Run): void {
       const { removeContent } = await import("../actions/remove.ts");
       await removeContent(digests, run(command));
     });
-  content
+  const fetching = content
     .command("fetch")
     .description("fetch an image and do not unpack it; --platform all for every platform")
-    .argument("<reference>")
-    .action(async (reference: string, _own: unknown, command: Command) => {
+    .argument("<reference>");
+  addDownloadOptions(addRegistryOptions(fetching)).action(
+    async (reference: string, _own: unknown, command: Command) => {
       const { fetchImage } = await import("../actions/fetch-image.ts");
       await fetchImage(reference, run(command));
-    });
+    },
+  );
 }
 
 function addGet(content: Command, run: Run): void {

@@ -3,12 +3,32 @@ import type { Descriptor } from "@varve/oci";
 import { printableJson } from "../printable.ts";
 import type { ProgressView, ViewStream } from "./view.ts";
 
-/** One JSON object a line. `version` counts breaking changes of this form. */
+const stepMs = 100;
+
+/**
+ * One JSON object a line. `version` counts breaking changes of this form: new types and new fields are none. Byte counts of one
+ * object come at most ten times a second, and the last one always.
+ */
 export function createJsonView(stream: ViewStream): ProgressView {
+  const told = new Map<string, number>();
+  const line = (value: object): void => void stream.write(`${printableJson({ version: 1, ...value })}\n`);
   return {
-    onProgress: (event) => void stream.write(`${printableJson({ version: 1, ...plainEvent(event) })}\n`),
+    onProgress(event) {
+      if (isDue(event, told)) line(plainEvent(event));
+    },
     finish: () => undefined,
+    summarize: (summary) => line({ type: "summary", ...summary }),
   };
+}
+
+function isDue(event: ProgressEvent, told: Map<string, number>): boolean {
+  if (event.type !== "fetching" && event.type !== "applying" && event.type !== "pushing") return true;
+  const chainId = "chainId" in event ? event.chainId : undefined;
+  const counted = `${event.type} ${chainId ?? ""} ${event.descriptor.digest}`;
+  const now = performance.now();
+  if (event.bytes !== event.descriptor.size && now - (told.get(counted) ?? -Infinity) < stepMs) return false;
+  told.set(counted, now);
+  return true;
 }
 
 function plainEvent(event: ProgressEvent): Record<string, unknown> {

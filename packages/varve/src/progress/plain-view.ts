@@ -2,44 +2,54 @@ import type { ProgressEvent } from "@varve/images";
 import { formatBytes, formatDuration, shortDigest } from "../format.ts";
 import { printable } from "../printable.ts";
 import { PullState } from "./pull-state.ts";
-import { totals } from "./totals.ts";
+import type { RowState } from "./pull-state.ts";
+import { endText } from "./row-text.ts";
+import { summaryLines } from "./summary-text.ts";
+import { Totals } from "./totals.ts";
 import type { ProgressView, Rows, ViewStream } from "./view.ts";
 
-const intervalMs = 5000;
-
-/** Lines for a log: one a finished layer or blob, and one with the totals every five seconds. */
-export function createPlainView(stream: ViewStream, rows: Rows): ProgressView {
+/** Lines for a log: one a finished layer or blob, and one with the sums at an interval, whether anything comes or not. */
+export function createPlainView(stream: ViewStream, rows: Rows, intervalMs: number): ProgressView {
   const state = new PullState(rows);
-  let nextTotal = intervalMs;
+  const totals = new Totals(state, intervalMs);
   const line = (text: string): void => void stream.write(`${printable(text)}\n`);
-  const elapsed = (): number => performance.now() - state.startedAt;
+  const timer = setInterval(() => {
+    const now = performance.now();
+    line(`${formatDuration(now - state.startedAt)}: ${totals.text(now, true)}${counts(state)}`);
+  }, intervalMs);
+  timer.unref();
   return {
     onProgress(event) {
-      state.apply(event);
-      if (event.type === "resolved") line(`${event.name}: ${event.target.digest}`);
-      else if (event.type === "waiting") line(`${shortDigest(event.descriptor.digest)}: waiting: ${event.reason}`);
-      else if (event.type === "resumed") {
-        line(`${shortDigest(event.descriptor.digest)}: resumed at ${formatBytes(event.bytes)}`);
-      } else if (event.type === "retry") line(`${shortDigest(event.descriptor.digest)}: trying again`);
-      else if (isLast(event, rows)) {
-        const { digest, size } = event.descriptor;
-        const done = event.type === "committed" ? "unpacked" : event.type;
-        line(`${shortDigest(digest)}: ${done}, ${formatBytes(size)}, ${formatDuration(elapsed())}`);
-      }
-      if (elapsed() >= nextTotal) {
-        nextTotal = elapsed() + intervalMs;
-        line(totals(state));
-      }
+      const ended = state.apply(event);
+      const text = eventText(event);
+      if (text !== undefined) line(text);
+      for (const row of ended) line(rowText(row));
     },
-    finish: () => undefined,
+    finish: () => clearInterval(timer),
+    summarize: (summary) => summaryLines(summary).forEach(line),
   };
 }
 
-/** Whether nothing more comes of a layer, or of a blob. */
-function isLast(
-  event: ProgressEvent,
-  rows: Rows,
-): event is ProgressEvent & { readonly type: "committed" | "exists" | "fetched" } {
-  if (rows === "blobs") return event.type === "fetched" || event.type === "exists";
-  return event.type === "committed" || (event.type === "exists" && event.what === "snapshot");
+function counts({ rows, rowsOf }: PullState): string {
+  if (rows.length === 0) return "";
+  const done = rows.filter((row) => row.end !== undefined).length;
+  return `, ${done} of ${rows.length} ${rowsOf === "layers" ? "layers" : "blobs"} done`;
+}
+
+function rowText(row: RowState): string {
+  const [end = "", ...times] = endText(row);
+  return `${shortDigest(row.digest)}: ${[end, formatBytes(row.size), ...times].join(", ")}`;
+}
+
+function eventText(event: ProgressEvent): string | undefined {
+  if (event.type === "resolved") return `${event.name}: ${event.target.digest}`;
+  if (event.type === "waiting") {
+    // Everybody waits for a place, and for the layer below.
+    const isWorthALine = event.for === undefined || event.for === "other";
+    return isWorthALine ? `${shortDigest(event.descriptor.digest)}: waiting: ${event.reason}` : undefined;
+  }
+  if (event.type === "resumed") {
+    return `${shortDigest(event.descriptor.digest)}: resumed at ${formatBytes(event.bytes)}`;
+  }
+  return event.type === "retry" ? `${shortDigest(event.descriptor.digest)}: trying again` : undefined;
 }

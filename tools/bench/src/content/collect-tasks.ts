@@ -6,10 +6,10 @@ import { openContentStore } from "@varve/content-fs";
 import { digestOf } from "@varve/digest";
 import { openMetadata } from "@varve/metadata";
 import type { Metadata, Namespace } from "@varve/metadata";
-import { inParallel } from "./in-parallel.ts";
+import { inParallel } from "../sections/in-parallel.ts";
 import { MemorySnapshotter } from "./memory-snapshotter.ts";
-import type { Result } from "./result.ts";
-import { timed } from "./stopwatch.ts";
+import type { Result } from "../sections/result.ts";
+import { timed } from "../sections/stopwatch.ts";
 
 const blobsPerImage = 100;
 const snapshotsPerImage = 10;

@@ -1,52 +1,8 @@
-import type { Result } from "./result.ts";
-import { median, range } from "../table.ts";
-
-/** One row of a table: a task, measured in every round. */
-export interface Line {
-  readonly name: string;
-  readonly task: string;
-  readonly size: number;
-  /** Tasks that make what this one needs, in processes of their own. */
-  readonly before?: readonly string[] | undefined;
-  /** The line that this one is held against, in the same round. */
-  readonly base?: string | undefined;
-  /** Works on what the line before has left. Default: false. */
-  readonly continues?: boolean | undefined;
-}
-
-interface Column {
-  readonly head: string;
-  readonly cell: (runs: readonly Result[], base: readonly Result[] | undefined) => string;
-}
-
-export interface Section {
-  readonly title: string;
-  readonly columns: readonly Column[];
-  readonly lines: readonly Line[];
-}
+import { cpu, blocked, peak, rate, ratio, seconds } from "../sections/section.ts";
+import type { Line, Section } from "../sections/section.ts";
+import { median } from "../table.ts";
 
 const gibibyte = 2 ** 30;
-
-const seconds: Column = { head: "s", cell: (runs) => range(runs.map((run) => run.seconds)) };
-const cpu: Column = { head: "CPU s", cell: (runs) => median(runs.map((run) => run.cpuSeconds)).toFixed(2) };
-const peak: Column = { head: "peak MB", cell: (runs) => Math.max(...runs.map((run) => run.peakMegabytes)).toFixed(0) };
-const blocked: Column = {
-  head: "longest block ms",
-  cell: (runs) =>
-    `${median(runs.map((run) => run.blockedMs)).toFixed(0)} (${Math.max(...runs.map((run) => run.blockedMs)).toFixed(0)} at most)`,
-};
-
-function ratio(head: string, of: (run: Result, base: Result) => number): Column {
-  return {
-    head,
-    cell: (runs, base) => {
-      const ratios = runs.flatMap((run, round) => (base?.[round] === undefined ? [] : [of(run, base[round])]));
-      return ratios.length === 0 ? "" : range(ratios);
-    },
-  };
-}
-
-const rate = (run: Result): number => run.count / run.seconds;
 const throughput = ratio("× rate of", (run, base) => rate(run) / rate(base));
 
 /** One of the lines that write a stream. */
@@ -135,4 +91,5 @@ const collections: Section = {
   lines: [...collectionOf(25_000), ...collectionOf(100_000, 25_000)],
 };
 
-export const sections: readonly Section[] = [streams, small, memory, collections];
+/** What is done with content stores. */
+export const contentSections: readonly Section[] = [streams, small, memory, collections];

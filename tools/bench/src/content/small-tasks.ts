@@ -5,9 +5,9 @@ import { writeBlob } from "@varve/content";
 import { openContentStore } from "@varve/content-fs";
 import type { Durability } from "@varve/content-fs";
 import cacache from "cacache";
-import { inParallel } from "./in-parallel.ts";
-import type { Result } from "./result.ts";
-import { timed } from "./stopwatch.ts";
+import { inParallel } from "../sections/in-parallel.ts";
+import type { Result } from "../sections/result.ts";
+import { timed } from "../sections/stopwatch.ts";
 
 const blobSize = 4096;
 const atOnce = 8;

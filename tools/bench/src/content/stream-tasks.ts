@@ -5,8 +5,8 @@ import { setImmediate as turn } from "node:timers/promises";
 import type { Writer } from "@varve/content";
 import { openContentStore } from "@varve/content-fs";
 import type { Durability } from "@varve/content-fs";
-import type { Result } from "./result.ts";
-import { timed } from "./stopwatch.ts";
+import type { Result } from "../sections/result.ts";
+import { timed } from "../sections/stopwatch.ts";
 
 const mebibyte = 1 << 20;
 /** As much as a socket gives at a time. */

@@ -1,5 +1,5 @@
 // One task of the content bench, in a process of its own: what it prints is its result. It loads no more than it needs.
-import type { Result } from "./result.ts";
+import type { Result } from "../sections/result.ts";
 
 const [task = "", root = "", size = "0"] = process.argv.slice(2);
 const count = Number(size);

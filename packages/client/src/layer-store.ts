@@ -1,0 +1,55 @@
+import { join } from "node:path";
+import type { LayerStore } from "@varve/layers";
+import { ChainLocks } from "./chain-locks.ts";
+import { layersHolder } from "./layer-store-holder.ts";
+import { Lazy } from "./lazy.ts";
+import type { Stack } from "./stack.ts";
+
+/** Opens the layer store of a client when it is first asked for. */
+export class LayerStoreOpener {
+  readonly #stack: Stack;
+  readonly #opened: Lazy<LayerStore> = new Lazy(() => this.#open());
+
+  constructor(stack: Stack) {
+    this.#stack = stack;
+  }
+
+  get(): Promise<LayerStore> {
+    return this.#opened.get();
+  }
+
+  close(): Promise<void> {
+    return this.#opened.close((store) => store.close());
+  }
+
+  async #open(): Promise<LayerStore> {
+    const { openLayerStore } = await import("@varve/layers");
+    const { chainLocks, defaultSnapshotter, namespace, opened, root } = this.#stack;
+    const { durability, mountDirectory, mounter } = this.#stack;
+    const differ = await this.#stack.differ.get();
+    const store = await openLayerStore({
+      // The layers of one snapshotter are not there for another.
+      root: join(root, "layers", namespace.name, defaultSnapshotter),
+      snapshotter: await opened.get(defaultSnapshotter),
+      applier: differ,
+      comparer: differ,
+      mounter,
+      mountDirectory,
+      holder: layersHolder(namespace.leases, defaultSnapshotter),
+      locks: new ChainLocks(chainLocks, namespace.name),
+      durability,
+    });
+    return this.#reopenable(store);
+  }
+
+  /** Whoever has closed a store that was for all is not to leave the next ones with it. */
+  #reopenable(store: LayerStore): LayerStore {
+    const close = store.close.bind(store);
+    let closing: Promise<void> | undefined;
+    const forgetAndClose = async (): Promise<void> => {
+      await this.#opened.close(async () => undefined);
+      await close();
+    };
+    return Object.assign(store, { close: () => (closing ??= forgetAndClose()) });
+  }
+}

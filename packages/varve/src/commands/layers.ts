@@ -1,0 +1,39 @@
+import type { Command } from "commander";
+import type { Run } from "../command-run.ts";
+import { addLimit, addOutput } from "./layer-options.ts";
+import { addLs } from "./ls-command.ts";
+
+export function addLayers(program: Command, run: Run): void {
+  const layers = program
+    .command("layers")
+    .description("layers that are kept by themselves, with the exact tar of each");
+  const add = layers
+    .command("import")
+    .description("unpack and keep a layer, and print its chain ID")
+    .argument("<file>", "a tar, tar.gz or tar.zst file, or - for standard input")
+    .option("--parent <chain-id>", "the layer that it stands on (default: none)");
+  addLimit(add).action(async (file: string, _own: unknown, command: Command) => {
+    const { importLayer } = await import("../actions/stored-layers.ts");
+    await importLayer(file, run(command));
+  });
+  addLs(layers, "list layers, parents before children", "chain IDs").action(async (_own: unknown, command: Command) => {
+    const { listLayers } = await import("../actions/stored-layers.ts");
+    await listLayers(run(command));
+  });
+  const tar = layers
+    .command("tar")
+    .description("write the tar of a layer as it was imported, bit for bit, but never compressed")
+    .argument("<chain-id>");
+  addOutput(tar, "the tar").action(async (chainId: string, _own: unknown, command: Command) => {
+    const { writeLayerTar } = await import("../actions/stored-layers.ts");
+    await writeLayerTar(chainId, run(command));
+  });
+  layers
+    .command("rm")
+    .description("remove layers, with those below that nobody has a use for, and print all that are gone")
+    .argument("<chain-ids...>")
+    .action(async (chainIds: string[], _own: unknown, command: Command) => {
+      const { removeLayers } = await import("../actions/remove-layers.ts");
+      await removeLayers(chainIds, run(command));
+    });
+}
