@@ -64,7 +64,7 @@ export async function continueUpload(call: Call, uploads: Uploads, repository: s
       call.empty(204);
       return;
     default:
-      call.empty(204, uploadHeaders(repository, id, uploads.offset(id, repository)));
+      call.empty(204, uploadHeaders(repository, id, await uploads.offset(id, repository, call.signal)));
   }
 }
 
@@ -108,15 +108,15 @@ function queryDigest(call: Call): Digest {
 function chunkOf(call: Call): Chunk {
   const header = call.header("content-range");
   const length = call.contentLength;
-  if (header === undefined) return { body: call.body(), start: undefined, length };
+  if (header === undefined) return { body: call.body(), signal: call.signal, start: undefined, length };
   const match = /^(?:bytes )?(\d{1,15})-(\d{1,15})(?:\/(?:\d+|\*))?$/.exec(header);
   if (match === null) throw new ProtocolError("BLOB_UPLOAD_INVALID", "malformed Content-Range");
   const start = Number(match[1]);
   const size = Number(match[2]) - start + 1;
   // Some clients write 0-0 for nothing.
-  if (length === 0 && size === 1) return { body: call.body(), start, length };
+  if (length === 0 && size === 1) return { body: call.body(), signal: call.signal, start, length };
   if (size < 1 || (length !== undefined && length !== size)) {
     throw new ProtocolError("SIZE_INVALID", "Content-Range and Content-Length say different things");
   }
-  return { body: call.body(), start, length: size };
+  return { body: call.body(), signal: call.signal, start, length: size };
 }

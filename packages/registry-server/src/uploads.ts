@@ -2,12 +2,22 @@ import { randomUUID } from "node:crypto";
 import type { Ingester, IngestManager, Writer } from "@varve/content";
 import type { Digest } from "@varve/digest";
 import { hasCode } from "@varve/errors";
+import { createLimiter } from "@varve/locks";
+import type { Limiter, Release } from "@varve/locks";
 import { ProtocolError } from "./protocol-error.ts";
 import type { Repositories } from "./repositories.ts";
+
+/**
+ * Milliseconds for which a request waits until the one before has ended. A client whose connection was cut asks at once where to go
+ * on, while what it had sent is still being read.
+ */
+const turnPatience = 2000;
 
 interface Session {
   readonly repository: string;
   readonly ref: string;
+  /** One request at a time. */
+  readonly turns: Limiter;
   offset: number;
   usedAt: number;
   busy: boolean;
@@ -33,6 +43,8 @@ export interface Chunk {
   readonly start: number | undefined;
   /** Bytes in it. */
   readonly length: number | undefined;
+  /** Aborts when the client goes away. */
+  readonly signal: AbortSignal;
 }
 
 /** Uploads under way. Each is an ingest of the content store, under a name that only this server makes. */
@@ -55,7 +67,8 @@ export class Uploads {
       throw new ProtocolError("TOOMANYREQUESTS", "too many uploads", { "retry-after": "10" });
     }
     const id = randomUUID();
-    this.#sessions.set(id, { repository, ref: `upload-${id}`, offset: 0, usedAt: Date.now(), busy: false });
+    const ref = `upload-${id}`;
+    this.#sessions.set(id, { repository, ref, turns: createLimiter(1), offset: 0, usedAt: Date.now(), busy: false });
     return id;
   }
 
@@ -65,42 +78,40 @@ export class Uploads {
     if ((size ?? 0) > maxBlobSize) throw new ProtocolError("TOO_LARGE", `the blob is longer than ${maxBlobSize} bytes`);
   }
 
-  /** Bytes that are stored so far. */
-  offset(id: string, repository: string): number {
+  /** Bytes that are stored so far: all that were sent, if the request that sent them ends in time. */
+  async offset(id: string, repository: string, signal: AbortSignal): Promise<number> {
+    const session = this.#session(id, repository);
+    (await this.#turn(session, signal))?.();
     return this.#session(id, repository).offset;
   }
 
   /** Appends, and keeps what came if the client breaks off. */
-  async append(id: string, repository: string, chunk: Chunk): Promise<number> {
-    const session = this.#claim(id, repository, chunk);
-    try {
-      await this.#withWriter(session, (writer) => this.#write(writer, session, chunk));
-      return session.offset;
-    } catch (error) {
-      if (error instanceof ProtocolError && error.status === 413) await this.#drop(id, session);
-      throw error;
-    } finally {
-      session.busy = false;
-      session.usedAt = Date.now();
-    }
+  append(id: string, repository: string, chunk: Chunk): Promise<number> {
+    return this.#exclusively(id, repository, chunk, async (session) => {
+      try {
+        await this.#withWriter(session, (writer) => this.#write(writer, session, chunk));
+        return session.offset;
+      } catch (error) {
+        if (error instanceof ProtocolError && error.status === 413) await this.#drop(id, session);
+        throw error;
+      }
+    });
   }
 
   /** Appends the last bytes and stores the blob. After a wrong digest the upload is gone. */
-  async finish(id: string, repository: string, chunk: Chunk, digest: Digest): Promise<void> {
-    const session = this.#claim(id, repository, chunk);
-    try {
-      await this.#withWriter(session, async (writer) => {
-        await this.#write(writer, session, chunk);
-        await this.#commit(writer, repository, digest);
-      });
-      this.#sessions.delete(id);
-    } catch (error) {
-      if (error instanceof ProtocolError && error.status !== 416) await this.#drop(id, session);
-      throw error;
-    } finally {
-      session.busy = false;
-      session.usedAt = Date.now();
-    }
+  finish(id: string, repository: string, chunk: Chunk, digest: Digest): Promise<void> {
+    return this.#exclusively(id, repository, chunk, async (session) => {
+      try {
+        await this.#withWriter(session, async (writer) => {
+          await this.#write(writer, session, chunk);
+          await this.#commit(writer, repository, digest);
+        });
+        this.#sessions.delete(id);
+      } catch (error) {
+        if (error instanceof ProtocolError && error.status !== 416) await this.#drop(id, session);
+        throw error;
+      }
+    });
   }
 
   async cancel(id: string, repository: string): Promise<void> {
@@ -126,13 +137,42 @@ export class Uploads {
     throw uploadUnknown();
   }
 
-  #claim(id: string, repository: string, chunk: Chunk): Session {
+  /** Runs `write` when it is this chunk's turn, and it is the chunk that comes next. */
+  async #exclusively<T>(
+    id: string,
+    repository: string,
+    chunk: Chunk,
+    write: (session: Session) => Promise<T>,
+  ): Promise<T> {
     const session = this.#session(id, repository);
-    if (session.busy) throw new ProtocolError("BLOB_UPLOAD_INVALID", "another request writes to this upload");
-    if (chunk.start !== undefined && chunk.start !== session.offset) throw outOfOrder(session);
-    this.mustFit(session.offset + (chunk.length ?? 0));
-    session.busy = true;
-    return session;
+    const release = await this.#turn(session, chunk.signal);
+    if (release === undefined) {
+      throw new ProtocolError("TOOMANYREQUESTS", "another request writes to this upload", { "retry-after": "1" });
+    }
+    try {
+      // The one before may have been the last.
+      this.#session(id, repository);
+      if (chunk.start !== undefined && chunk.start !== session.offset) throw outOfOrder(session);
+      this.mustFit(session.offset + (chunk.length ?? 0));
+      session.busy = true;
+      return await write(session);
+    } finally {
+      session.busy = false;
+      session.usedAt = Date.now();
+      release();
+    }
+  }
+
+  /** `undefined`: the request before takes too long. */
+  async #turn(session: Session, signal: AbortSignal): Promise<Release | undefined> {
+    const patience = AbortSignal.timeout(turnPatience);
+    try {
+      return await session.turns.acquire({ signal: AbortSignal.any([signal, patience]) });
+    } catch (error) {
+      signal.throwIfAborted();
+      if (patience.aborted) return undefined;
+      throw error;
+    }
   }
 
   async #withWriter(session: Session, use: (writer: Writer) => Promise<void>): Promise<void> {

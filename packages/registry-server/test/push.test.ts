@@ -13,6 +13,11 @@ async function startUpload(registry: Harness): Promise<string> {
   return (response.headers.get("location") ?? "").replace("/v2/", "");
 }
 
+async function untilStored(registry: Harness, size: number): Promise<void> {
+  const stored = (): number => [...registry.content.ingests.values()].flat().reduce((sum, one) => sum + one.length, 0);
+  while (stored() < size) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
 describe("uploads", () => {
   test("POST and PUT store a blob in one piece", async () => {
     await using registry = await startServer();
@@ -61,16 +66,36 @@ describe("uploads", () => {
     socket.on("error", () => undefined);
     socket.write(`PATCH /v2/${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 3000\r\n\r\n`);
     socket.write(bytes.subarray(0, 700));
-    const stored = (): number =>
-      [...registry.content.ingests.values()].flat().reduce((sum, one) => sum + one.length, 0);
-    while (stored() < 700) await new Promise((resolve) => setTimeout(resolve, 5));
+    await untilStored(registry, 700);
     const meanwhile = await registry.ask("PATCH", path, { body: "xyz" });
-    expect([meanwhile.status, await codeOf(meanwhile)]).toEqual([400, "BLOB_UPLOAD_INVALID"]);
+    expect([meanwhile.status, await codeOf(meanwhile)]).toEqual([429, "TOOMANYREQUESTS"]);
+    expect(meanwhile.headers.get("retry-after")).toBe("1");
     socket.destroy();
     while (registry.records.length < 3) await new Promise((resolve) => setTimeout(resolve, 5));
     expect((await registry.ask("GET", path)).headers.get("range")).toBe("0-699");
     const done = await registry.ask("PUT", `${path}?digest=${digest}`, { body: bytes.subarray(700) });
     expect(done.status).toBe(201);
+  });
+
+  // P6: a client asks at once where to go on, while what it had sent is still being read.
+  test("what is asked of an upload while a chunk comes waits for the chunk", async () => {
+    await using registry = await startServer();
+    const path = await startUpload(registry);
+    const socket = createConnection(registry.server.address?.port ?? 0, "127.0.0.1");
+    socket.on("error", () => undefined);
+    socket.write(`PATCH /v2/${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 3000\r\n\r\n`);
+    socket.write(bytes.subarray(0, 700));
+    await untilStored(registry, 700);
+    const status = registry.ask("GET", path);
+    const next = registry.ask("PATCH", path, {
+      body: bytes.subarray(900, 1000),
+      headers: { "content-range": "900-999" },
+    });
+    // Long enough for both to have come; the answers are the same if they have not.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    socket.end(bytes.subarray(700, 900));
+    expect((await status).headers.get("range")).toMatch(/^0-(?:899|999)$/);
+    expect([(await next).status, (await next).headers.get("range")]).toEqual([202, "0-999"]);
   });
 
   test("bytes with another digest are refused and dropped", async () => {
