@@ -1,4 +1,5 @@
 import { listChanges, type Trees } from "@varve/archive";
+import { llistxattr } from "@varve/syscalls";
 import { assert, integer, property } from "fast-check";
 import { describe, expect, test } from "vitest";
 import { copyTree, pack } from "./pack.ts";
@@ -16,6 +17,17 @@ function changesOf(trees: Trees, links: readonly Node[]): string[] {
     .filter(({ path }) => !left.has(path))
     .map(({ kind, path }) => `${kind} ${path}`)
     .toSorted();
+}
+
+/** The directories of an overlay's upper tree that were made anew in place of a lower one. */
+function madeAnew(upper: string): string[] {
+  return readTree(upper)
+    .filter(({ type }) => type === "dir")
+    .map(({ path }) => path)
+    .filter((path) => {
+      const full = Buffer.concat([Buffer.from(`${upper}/`), Buffer.from(path, "latin1")]);
+      return llistxattr(full).some((name) => name.toString() === "trusted.overlay.opaque");
+    });
 }
 
 describe.skipIf(!isRoot)("any trees (needs root)", () => {
@@ -92,9 +104,13 @@ describe.skipIf(!isRoot)("any trees (needs root)", () => {
           copyTree(lower, again);
           apply(pack({ lower, upper: merged }).layer, again);
           expect(readTree(again)).toEqual(expected);
-          expect(changesOf({ lower, upper, form: "overlay" }, links)).toEqual(
-            changesOf({ lower, upper: merged }, links),
-          );
+          const seen = changesOf({ lower, upper: merged }, links);
+          const anew = madeAnew(upper).map((path) => `modified ${path}/`);
+          // What is in a directory that was made anew is told, even if it is what was there before.
+          const isSame = (told: string): boolean =>
+            !seen.includes(told) && anew.some((start) => told.startsWith(start));
+          const told = changesOf({ lower, upper, form: "overlay" }, links).filter((each) => !isSame(each));
+          expect(told).toEqual(seen);
         }),
         runs,
       );
