@@ -49,7 +49,17 @@ export type { Compression } from "@varve/compression";
 export type { ComparedLayer } from "@varve/diff";
 export type { DifferLimits } from "@varve/differ";
 export type { Credentials } from "@varve/credentials";
-export type { Layer, LayerArchive, LayerInfo as StoredLayer, LayerStore, RegisterOptions } from "@varve/layers";
+export type {
+  CommitRWLayerOptions,
+  CreateRWLayerOptions,
+  Layer,
+  LayerArchive,
+  LayerInfo as StoredLayer,
+  LayerStore,
+  RegisterOptions,
+  RWLayer,
+  RWLayerInfo,
+} from "@varve/layers";
 export type { Lease } from "@varve/leases";
 export type {
   CheckOptions,

@@ -1,6 +1,6 @@
 import { hasCode } from "@varve/errors";
 import type { SnapshotHolder } from "@varve/layers";
-import type { LeaseManager, LeaseResource } from "@varve/leases";
+import type { CallOptions, LeaseManager, LeaseResource } from "@varve/leases";
 
 /** The lease of a namespace that keeps what its layer stores have. It ends with nobody. */
 const layersLease = "varve.layers";
@@ -21,7 +21,22 @@ export function layersHolder(leases: LeaseManager, snapshotter: string): Snapsho
     release: async (snapshot, options) => {
       await unlessCode("ERR_NOT_FOUND", leases.remove(layersLease, resourceOf(snapshot), options));
     },
+    held: (options) => heldSnapshots(leases, snapshotter, options),
   };
+}
+
+async function* heldSnapshots(
+  leases: LeaseManager,
+  snapshotter: string,
+  options: CallOptions = {},
+): AsyncGenerator<string, void, undefined> {
+  try {
+    for await (const resource of leases.resources(layersLease, options)) {
+      if (resource.type === "snapshot" && resource.snapshotter === snapshotter) yield resource.id;
+    }
+  } catch (error) {
+    if (!hasCode(error, "ERR_NOT_FOUND")) throw error;
+  }
 }
 
 async function unlessCode(code: Parameters<typeof hasCode>[1], work: Promise<unknown>): Promise<void> {

@@ -27,15 +27,20 @@ export class LayerStoreOpener {
     const { chainLocks, defaultSnapshotter, namespace, opened, root } = this.#stack;
     const { durability, mountDirectory, mounter } = this.#stack;
     const differ = await this.#stack.differ.get();
+    const snapshotter = await opened.get(defaultSnapshotter);
     const store = await openLayerStore({
       // The layers of one snapshotter are not there for another.
       root: join(root, "layers", namespace.name, defaultSnapshotter),
-      snapshotter: await opened.get(defaultSnapshotter),
+      snapshotter,
       applier: differ,
       comparer: differ,
       mounter,
       mountDirectory,
       holder: layersHolder(namespace.leases, defaultSnapshotter),
+      mountedOn: async (snapshot, options = {}) => {
+        const { mountPoints } = await import("./mount-records.ts");
+        return (await mountPoints({ name: defaultSnapshotter, opened: snapshotter }, options)).get(snapshot)?.[0];
+      },
       locks: new ChainLocks(chainLocks, namespace.name),
       durability,
     });

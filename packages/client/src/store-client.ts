@@ -4,6 +4,8 @@ import { CodedError } from "@varve/errors";
 import type { ImageStore } from "@varve/images";
 import type { LayerStore } from "@varve/layers";
 import type { LeaseManager } from "@varve/leases";
+import { createRunningCalls } from "@varve/locks";
+import type { RunningCalls } from "@varve/locks";
 import type {
   CheckOptions,
   CheckReport,
@@ -39,7 +41,6 @@ import type { ConsumeChanges, CreateLayerOptions, SnapshotChangeOptions } from "
 import type { ConsumeLayer } from "./layers/write-compared.ts";
 import type { WriteLayerOptions } from "./layers/write-layer.ts";
 import type { Registry } from "./open-registry.ts";
-import { RunningCalls } from "./running-calls.ts";
 import type { Stack } from "./stack.ts";
 
 /** Everything a client does, over the parts it was given. */
@@ -51,7 +52,7 @@ export class StoreClient implements Client {
 
   constructor(stack: Stack) {
     this.#stack = stack;
-    this.#calls = new RunningCalls(`client of ${stack.root}`);
+    this.#calls = createRunningCalls(`client of ${stack.root}`);
     this.#layers = new LayerStoreOpener(stack);
   }
 

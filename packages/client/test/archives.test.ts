@@ -257,8 +257,8 @@ test("an export that is aborted while nobody reads lets go of everything, and is
   const reader = await readHalf(root.path, client.export([app], { signal: abort.signal }));
   const reason = new Error("enough");
   abort.abort(reason);
-  await expect.poll(() => openBlobs(root.path)).toEqual([]);
-  await expect.poll(() => leftovers(client)).toEqual([]);
+  await expect.poll(() => openBlobs(root.path), { timeout: 50_000 }).toEqual([]);
+  await expect.poll(() => leftovers(client), { timeout: 50_000 }).toEqual([]);
   await expect(reader.next()).rejects.toBe(reason);
 });
 

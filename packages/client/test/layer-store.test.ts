@@ -1,49 +1,17 @@
+import { readdir, readlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { openClient } from "@varve/client";
-import type { Client, LayerStore, OpenClientOptions } from "@varve/client";
 import { chainIds, digestOf } from "@varve/digest";
-import { pack } from "tar-stream";
 import { expect, test } from "vitest";
+import { collect, streamOf } from "./layer-bytes.ts";
+import { base, held, layers, open, snapshots, top } from "./layer-store-scene.ts";
 import { tempDirectory } from "./temp.ts";
 
-function open(root: string, options: OpenClientOptions = {}): Promise<Client> {
-  return openClient({ root, snapshotter: "native", durability: "none", ...options });
+/** Files below `root` that this process has open. */
+async function openFiles(root: string): Promise<string[]> {
+  const links = (await readdir("/proc/self/fd")).map((fd) => readlink(`/proc/self/fd/${fd}`).catch(() => ""));
+  return (await Promise.all(links)).filter((path) => path.startsWith(root));
 }
-
-async function tarOf(files: Readonly<Record<string, string>>): Promise<Buffer> {
-  const tar = pack();
-  for (const [name, text] of Object.entries(files)) tar.entry({ name }, text);
-  tar.finalize();
-  return Buffer.concat(await Array.fromAsync(tar as AsyncIterable<Uint8Array>));
-}
-
-async function* streamOf(...chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Array, void, undefined> {
-  yield* chunks;
-}
-
-/** Collects a stream whose chunks are overwritten. */
-async function collect(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of stream) chunks.push(Buffer.from(chunk));
-  return Buffer.concat(chunks);
-}
-
-async function snapshots(client: Client): Promise<string[]> {
-  return (await Array.fromAsync((await client.snapshotter()).walk())).map(({ name }) => name).toSorted();
-}
-
-async function layers(store: LayerStore): Promise<string[]> {
-  return (await Array.fromAsync(store.list())).map(({ chainId }) => chainId);
-}
-
-async function held(client: Client): Promise<string[]> {
-  const [lease] = await Array.fromAsync(client.leases.list());
-  if (lease === undefined) return [];
-  return (await Array.fromAsync(client.leases.resources(lease.id))).map(({ id }) => id).toSorted();
-}
-
-const base = await tarOf({ "etc/base": "base" });
-const top = await tarOf({ "etc/top": "top" });
 
 // C-LS.4, S1.60
 test("the layer store of a client keeps layers from gc, until they are released, and gives their exact tars", async () => {
@@ -107,7 +75,8 @@ test("a client that closes ends its references, and no layer goes by that; the n
   expect(await layers(again)).toEqual([]);
 });
 
-test("namespaces and snapshotters have layers of their own", async () => {
+// S1.1
+test("namespaces and snapshotters have layers of their own, and a snapshotter that is not known is named", async () => {
   await using root = await tempDirectory();
   const snapshotters = {
     other: async (directory: string) => {
@@ -127,6 +96,10 @@ test("namespaces and snapshotters have layers of their own", async () => {
     await beside.gc();
     expect(await snapshots(beside)).toEqual([]);
   }
+  await expect(open(root.path, { snapshotters, snapshotter: "nope" })).rejects.toMatchObject({
+    code: "ERR_INVALID_ARGUMENT",
+    message: expect.stringMatching(/^snapshotter nope: not known, there are .*\bother\b/),
+  });
   expect(await snapshots(client)).toEqual([chainId]);
   expect(await layers(await client.layerStore())).toEqual([chainId]);
 });
@@ -141,21 +114,6 @@ test("what was held for a snapshot that does not come to be is not held any more
   });
   expect(await held(client)).toEqual([]);
   expect(await snapshots(client)).toEqual([]);
-});
-
-test("a layer whose snapshot somebody has removed is refused, until it is registered again", async () => {
-  await using root = await tempDirectory();
-  await using client = await open(root.path);
-  const store = await client.layerStore();
-  const { chainId } = await store.register(streamOf(base));
-  await (await client.snapshotter()).remove(chainId);
-  expect(await held(client)).toEqual([]);
-  await expect(store.get(chainId)).rejects.toMatchObject({ code: "ERR_DATA_LOSS" });
-  await store.register(streamOf(base));
-  await client.gc();
-  expect(await snapshots(client)).toEqual([chainId]);
-  const layer = await store.get(chainId);
-  await expect(collect(layer.tarStream())).resolves.toEqual(base);
 });
 
 // S1.12
@@ -173,7 +131,58 @@ test("closing a client ends what is being registered first, so that nothing of i
   await begun.promise;
   await client.close();
   await expect(outcome).resolves.toMatchObject({ code: "ERR_ABORTED" });
+  // Though the archive waits for ever, nothing is left open.
+  expect(await openFiles(root.path)).toEqual([]);
   await using next = await open(root.path);
   expect(await snapshots(next)).toEqual([]);
   expect(await held(next)).toEqual([]);
+});
+
+// S1.60
+test("closing the store ends what is read of its layers, and whoever reads on is told", async () => {
+  await using root = await tempDirectory();
+  await using client = await open(root.path);
+  const store = await client.layerStore();
+  const layer = await store.register(streamOf(base));
+  const box = await store.createRWLayer("box", { parent: layer.chainId });
+  const before = await snapshots(client);
+  const streams = [layer.tarStream(), box.tarStream()];
+  for (const stream of streams) await expect(stream.next()).resolves.toMatchObject({ done: false });
+  // Each has a view that it reads from.
+  expect(await snapshots(client)).toHaveLength(before.length + streams.length);
+  const unread = layer.tarStream();
+  await store.close();
+  expect(await snapshots(client)).toEqual(before);
+  expect(await held(client)).toEqual(before);
+  for (const stream of streams) {
+    await expect(stream.next()).rejects.toMatchObject({ code: "ERR_ABORTED", message: "layer store: was closed" });
+  }
+  await expect(unread.next()).rejects.toMatchObject({ code: "ERR_FAILED_PRECONDITION" });
+});
+
+// S1.78, C-LS.8
+test("files of which there is no archive become a layer by what they differ in", async () => {
+  await using root = await tempDirectory();
+  await using client = await open(root.path);
+  const store = await client.layerStore();
+  const below = await store.register(streamOf(base));
+  const [mount] = await (await client.snapshotter()).prepare("work", below.chainId);
+  await writeFile(join(mount?.source ?? "", "etc/mine"), "mine");
+  let tar: Buffer = Buffer.alloc(0);
+  const { diffId } = await client.writeLayer("work", async (bytes) => void (tar = await collect(bytes)));
+  const layer = await store.register(streamOf(tar), { parent: below.chainId });
+  expect(layer).toMatchObject({ diffId, diffSize: 4, parent: below.chainId });
+  await expect(collect(layer.tarStream())).resolves.toEqual(tar);
+});
+
+// S1.79
+test("a layer that stands twice in a chain is registered again from the one that is there", async () => {
+  await using root = await tempDirectory();
+  await using client = await open(root.path);
+  const store = await client.layerStore();
+  const below = await store.register(streamOf(base));
+  const again = await store.register(() => below.tarStream(), { parent: below.chainId });
+  expect(again).toMatchObject({ diffId: below.diffId, parent: below.chainId, depth: 2, size: 2 * below.size });
+  expect(again.chainId).toBe(chainIds([below.diffId, below.diffId])[1]);
+  await expect(collect(again.tarStream())).resolves.toEqual(base);
 });

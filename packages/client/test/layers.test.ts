@@ -6,29 +6,11 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import { applyLayers, joinLayer, listLayer, splitLayer, writeLayer } from "@varve/client";
 import { digestOf } from "@varve/digest";
 import { CodedError } from "@varve/errors";
-import { pack } from "tar-stream";
 import { expect, test } from "vitest";
+import { collect, streamOf, tarOf } from "./layer-bytes.ts";
 import { tempDirectory } from "./temp.ts";
 
 const run = promisify(execFile);
-
-async function tarOf(files: Readonly<Record<string, string>>): Promise<Buffer> {
-  const tar = pack();
-  for (const [name, text] of Object.entries(files)) tar.entry({ name }, text);
-  tar.finalize();
-  return Buffer.concat(await Array.fromAsync(tar as AsyncIterable<Uint8Array>));
-}
-
-async function* streamOf(...chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Array, void, undefined> {
-  yield* chunks;
-}
-
-/** Collects a stream whose chunks are overwritten. */
-async function collect(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of stream) chunks.push(Buffer.from(chunk));
-  return Buffer.concat(chunks);
-}
 
 function noTar(): AsyncIterable<Uint8Array> {
   return streamOf(Buffer.alloc(600, "no tar"));

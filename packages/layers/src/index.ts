@@ -9,4 +9,4 @@ export type { MobyDriver, MobySource } from "./moby-tar.ts";
 export { openLayerStore } from "./open-layer-store.ts";
 export type { LayerStoreOptions } from "./open-layer-store.ts";
 export type { CommitRWLayerOptions, CreateRWLayerOptions, RWLayer, RWLayerInfo } from "./rw-layer.ts";
-export type { SnapshotHolder } from "./snapshot-holder.ts";
+export type { MountedOn, SnapshotHolder } from "./snapshot-holder.ts";

@@ -41,6 +41,11 @@ export function readyAfter(session: Session, chainId: string, limit: number): re
   return session.all(sql, chainId, limit).map(layerOf);
 }
 
+/** Whether there is a layer of that chain, in whatever state. */
+export function isKnown(session: Session, chainId: Digest): boolean {
+  return session.get("SELECT 1 FROM layers WHERE chain = ? LIMIT 1", chainId) !== undefined;
+}
+
 /** Layers that are neither ready nor in the hands of a living process; the topmost first. */
 export function abandonedLayers(session: Session): readonly LayerRow[] {
   const rows = session.all(`${columns} WHERE child.state <> 'ready' ORDER BY child.depth DESC, child.id`);
@@ -132,15 +137,14 @@ export function dropDeadReferences(session: Session): void {
   }
 }
 
-/** Whether anybody refers to the layer, or a layer stands on it. A read-only one that is going stands on nothing. */
-export function isWanted(session: Session, id: number): boolean {
-  const wanted = session.get(
-    `SELECT EXISTS (SELECT 1 FROM refs WHERE layer = ?1)
-       OR EXISTS (SELECT 1 FROM layers WHERE parent = ?1 AND state <> 'going')
-       OR EXISTS (SELECT 1 FROM rw_layers WHERE parent = ?1) AS wanted`,
-    id,
-  );
-  return wanted?.["wanted"] === 1;
+/** Why a layer has to stay: what stands on it, or that somebody refers to it. A read-only one that is going stands on nothing. */
+export function whyWanted(session: Session, id: number): string | undefined {
+  const above = session.get("SELECT chain FROM layers WHERE parent = ? AND state <> 'going' LIMIT 1", id);
+  if (above !== undefined) return `layer ${String(above["chain"])} stands on it`;
+  const rw = session.get("SELECT name FROM rw_layers WHERE parent = ? LIMIT 1", id);
+  if (rw !== undefined) return `read-write layer ${String(rw["name"])} stands on it`;
+  const reference = session.get("SELECT 1 FROM refs WHERE layer = ? LIMIT 1", id);
+  return reference === undefined ? undefined : "somebody refers to it";
 }
 
 export function layerById(session: Session, id: number): LayerRow | undefined {

@@ -87,9 +87,17 @@ export interface LayerStore extends AsyncDisposable {
    * Another reference to a layer.
    *
    * @throws ERR_NOT_FOUND no such layer
-   * @throws ERR_DATA_LOSS the layer is known, but its snapshot is gone
+   * @throws ERR_DATA_LOSS the layer is known, but its snapshot is gone: it can be registered again, or removed
    */
   get(chainId: Digest, options?: CallOptions): Promise<Layer>;
+  /**
+   * Removes a layer that nobody refers to, and then those below that nobody has. Nothing of it is read: it may be damaged or lost.
+   *
+   * @returns what was removed, the topmost first
+   * @throws ERR_NOT_FOUND no such layer
+   * @throws ERR_FAILED_PRECONDITION somebody refers to it, in whichever process, or a layer stands on it
+   */
+  remove(chainId: Digest, options?: CallOptions): Promise<readonly LayerInfo[]>;
   /** What is known of a layer, without a reference. @throws ERR_NOT_FOUND no such layer */
   stat(chainId: Digest, options?: CallOptions): Promise<LayerInfo>;
   /** All layers, by chain ID, without references to them. */
@@ -110,8 +118,8 @@ export interface LayerStore extends AsyncDisposable {
   /** Removes what killed processes and failed removals have left, as the open does. */
   cleanup(options?: CallOptions): Promise<void>;
   /**
-   * Aborts what is being registered, ends this store's references and takes off what they have mounted, unless it is busy; no
-   * layer is removed. Closing twice is allowed.
+   * Aborts what is being registered and read (ERR_ABORTED), ends this store's references and takes off what they have mounted,
+   * unless it is busy; no layer is removed. Closing twice is allowed.
    */
   close(): Promise<void>;
 }

@@ -1,6 +1,6 @@
 import { resolve, join } from "node:path";
 import type { ArchiveApplier, ArchiveComparer } from "@varve/diff";
-import { createKeyedLock } from "@varve/locks";
+import { createKeyedLock, createRunningCalls } from "@varve/locks";
 import type { KeyedLock } from "@varve/locks";
 import type { Mounter } from "@varve/mount";
 import type { Snapshotter } from "@varve/snapshots";
@@ -8,8 +8,7 @@ import { openDatabase } from "@varve/sqlite";
 import type { LayerStore } from "./layer-store.ts";
 import { RecordFiles } from "./record-files.ts";
 import { migrations } from "./schema.ts";
-import { RunningCalls } from "./running-calls.ts";
-import type { SnapshotHolder } from "./snapshot-holder.ts";
+import type { MountedOn, SnapshotHolder } from "./snapshot-holder.ts";
 import { SqliteLayerStore } from "./sqlite-layer-store.ts";
 
 export interface LayerStoreOptions {
@@ -30,6 +29,11 @@ export interface LayerStoreOptions {
   readonly mountDirectory?: string | undefined;
   /** For a snapshotter that others use, too, and whose snapshots a collector removes. Default: none, the store removes them. */
   readonly holder?: SnapshotHolder | undefined;
+  /**
+   * Where others mount the snapshots of read-write layers: such a layer is neither mounted a second time nor removed.
+   * Default: nobody else does.
+   */
+  readonly mountedOn?: MountedOn | undefined;
   /** For a store that several processes open: locks that they share, such as those of `@varve/locks-sqlite`. Default: of this store alone. */
   readonly locks?: KeyedLock | undefined;
   /** Most layers of a chain (S1.13). Default: 125, which leaves room for two more where a mount takes 127. */
@@ -48,7 +52,7 @@ const applicationId = 0x764c7972;
  * @throws ERR_INVALID_DATA its database belongs to another program
  */
 export async function openLayerStore(options: LayerStoreOptions): Promise<LayerStore> {
-  const { applier, comparer, holder, mountDirectory, mounter, snapshotter } = options;
+  const { applier, comparer, holder, mountDirectory, mountedOn, mounter, snapshotter } = options;
   const { durability = "full", maxDepth = 125 } = options;
   const root = resolve(options.root);
   const path = join(root, "layers.db");
@@ -56,10 +60,10 @@ export async function openLayerStore(options: LayerStoreOptions): Promise<LayerS
   try {
     const files = new RecordFiles(root, durability === "full");
     const locks = options.locks ?? createKeyedLock();
-    const given = { applier, comparer, holder, locks, maxDepth, mountDirectory, mounter, snapshotter };
+    const given = { applier, comparer, holder, locks, maxDepth, mountDirectory, mountedOn, mounter, snapshotter };
     const store = new SqliteLayerStore({
       ...given,
-      calls: new RunningCalls(),
+      calls: createRunningCalls("layer store"),
       database,
       files,
       mountRoot: join(root, "mounts"),

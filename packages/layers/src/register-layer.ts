@@ -23,12 +23,10 @@ import {
 import type { LayerRow, Referred } from "./layer-rows.ts";
 import type { CallOptions, LayerArchive, RegisterOptions } from "./layer-store.ts";
 import { withSnapshot } from "./layer-snapshot.ts";
+import { patience } from "./patience.ts";
 import { removeSnapshot, removeUnderLock } from "./remove-layers.ts";
 import { lockOf } from "./store-parts.ts";
 import type { StoreParts } from "./store-parts.ts";
-
-/** Clean-up has a deadline of its own: the caller's signal may be what ended the work. */
-const patienceMs = 30_000;
 
 /** A layer that is in an active snapshot, with its records beside it. */
 interface Written {
@@ -44,10 +42,6 @@ export async function registerLayer(
   archive: LayerArchive,
   options: RegisterOptions,
 ): Promise<Referred> {
-  return parts.calls.run(options.signal, (signal) => writeAndKeep(parts, archive, { ...options, signal }));
-}
-
-async function writeAndKeep(parts: StoreParts, archive: LayerArchive, options: RegisterOptions): Promise<Referred> {
   return withParent(parts, options, (parent) =>
     parts.files.withScratch(async (scratch) => {
       const key = newActiveKey();
@@ -57,10 +51,9 @@ async function writeAndKeep(parts: StoreParts, archive: LayerArchive, options: R
         const keep = (): Promise<Referred> => keepLayer(parts, chainId, written, options);
         return await parts.locks.run(lockOf(chainId), keep, { signal: options.signal });
       } finally {
-        const patience = { signal: AbortSignal.timeout(patienceMs) };
         // What cannot be removed now is removed by the next cleanup.
-        await removeSnapshot(parts, key, patience).catch(() => undefined);
-        await parts.holder?.release(key, patience).catch(() => undefined);
+        await removeSnapshot(parts, key, patience()).catch(() => undefined);
+        await parts.holder?.release(key, patience()).catch(() => undefined);
       }
     }),
   );
@@ -100,12 +93,16 @@ async function writeLayer(
 ): Promise<Written> {
   const { key, parent, scratch } = work;
   const records = join(scratch, "records.json.gz");
-  const archive = rereadable(work.archive, join(scratch, "archive"));
   await holder?.hold(key, { signal });
   const mounts = await snapshotter.prepare(key, parent?.chainId, { signal });
-  const applied = await applier.applyArchive(archive, mounts, { records, signal, onProgress });
-  if (applied.replaced > 0) await writeExactRecords({ archive, mountDirectory, mounts, mounter, records, signal });
-  return { key, records, applied, parent };
+  const { bytes: archive, close } = rereadable(work.archive, join(scratch, "archive"));
+  try {
+    const applied = await applier.applyArchive(archive, mounts, { records, signal, onProgress });
+    if (applied.replaced > 0) await writeExactRecords({ archive, mountDirectory, mounts, mounter, records, signal });
+    return { key, records, applied, parent };
+  } finally {
+    await close();
+  }
 }
 
 /** Makes what was written a layer, unless there is one of the same chain: then it gives that (S1.20). */
@@ -167,7 +164,7 @@ async function giveUp(parts: StoreParts, id: number): Promise<void> {
     setState(session, id, "going");
     return layerById(session, id);
   });
-  if (layer !== undefined) await removeUnderLock(parts, layer, { signal: AbortSignal.timeout(patienceMs) });
+  if (layer !== undefined) await removeUnderLock(parts, layer, patience());
 }
 
 /** A chain ID is computed from the one below in the way that two layers are. */

@@ -1,4 +1,5 @@
-import { hasCode } from "@varve/errors";
+import type { Digest } from "@varve/digest";
+import { CodedError, hasCode } from "@varve/errors";
 import type { Session } from "@varve/sqlite";
 import {
   dropDeadReferences,
@@ -7,9 +8,10 @@ import {
   findReady,
   goingOn,
   isGoing,
-  isWanted,
   layerById,
+  readyLayer,
   setState,
+  whyWanted,
 } from "./layer-rows.ts";
 import type { LayerRow } from "./layer-rows.ts";
 import type { CallOptions } from "./layer-store.ts";
@@ -26,7 +28,7 @@ export function dropAndMark(session: Session, reference: number, layer: number):
 export function markUnwanted(session: Session, layer: number): readonly LayerRow[] {
   dropDeadReferences(session);
   const going: LayerRow[] = [];
-  for (let id: number | undefined = layer; id !== undefined && !isWanted(session, id);) {
+  for (let id: number | undefined = layer; id !== undefined && whyWanted(session, id) === undefined;) {
     const row: LayerRow | undefined = layerById(session, id);
     if (row === undefined) break;
     setState(session, row.id, "going");
@@ -34,6 +36,20 @@ export function markUnwanted(session: Session, layer: number): readonly LayerRow
     id = row.parentId;
   }
   return going;
+}
+
+/**
+ * Marks a layer that nobody wants, and then those below.
+ *
+ * @throws ERR_NOT_FOUND there is no such layer
+ * @throws ERR_FAILED_PRECONDITION somebody wants it
+ */
+export function markRemoved(session: Session, chainId: Digest): readonly LayerRow[] {
+  dropDeadReferences(session);
+  const { id } = readyLayer(session, chainId);
+  const why = whyWanted(session, id);
+  if (why === undefined) return markUnwanted(session, id);
+  throw new CodedError("ERR_FAILED_PRECONDITION", `layer ${chainId}: cannot be removed: ${why}`);
 }
 
 /** Removes layers that are marked, the topmost first. What cannot be removed stays marked for the next cleanup (S1.37). */

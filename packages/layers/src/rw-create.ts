@@ -3,6 +3,7 @@ import { CodedError } from "@varve/errors";
 import { withTemporaryMount } from "@varve/mount";
 import { newActiveKey } from "./active-key.ts";
 import type { CallOptions } from "./layer-store.ts";
+import { patience } from "./patience.ts";
 import { removeSnapshot } from "./remove-layers.ts";
 import type { CreateRWLayerOptions } from "./rw-layer.ts";
 import { belowOf, changesOf, initOf, rwLockOf } from "./rw-names.ts";
@@ -10,9 +11,6 @@ import { completeRemoval, removeRW } from "./rw-remove.ts";
 import { abandonRW, addRW, addRWReference, readyRW, setRWState } from "./rw-rows.ts";
 import type { ReferredRW, RWRow } from "./rw-rows.ts";
 import type { StoreParts } from "./store-parts.ts";
-
-/** Clean-up has a deadline of its own: the caller's signal may be what ended the work. */
-const patienceMs = 30_000;
 
 /** Makes a read-write layer, or leaves nothing (S1.40 to S1.45). */
 export async function createRW(parts: StoreParts, name: string, options: CreateRWLayerOptions): Promise<ReferredRW> {
@@ -72,13 +70,12 @@ async function makeInit(
     await holder?.hold(initOf(layer), { signal });
     await snapshotter.commit(initOf(layer), key, { signal });
   } finally {
-    const patience = { signal: AbortSignal.timeout(patienceMs) };
-    await removeSnapshot(parts, key, patience).catch(() => undefined);
-    await holder?.release(key, patience).catch(() => undefined);
+    await removeSnapshot(parts, key, patience()).catch(() => undefined);
+    await holder?.release(key, patience()).catch(() => undefined);
   }
 }
 
 async function giveUp(parts: StoreParts, layer: RWRow): Promise<void> {
   await parts.database.free((session) => abandonRW(session, layer.id));
-  await removeRW(parts, layer, { signal: AbortSignal.timeout(patienceMs) });
+  await removeRW(parts, layer, patience());
 }

@@ -42,10 +42,13 @@ export interface CommitRWLayerOptions extends CallOptions {
  * Every call fails with ERR_FAILED_PRECONDITION after `release`, and with ERR_NOT_FOUND if its files are gone; it can be released then, too.
  */
 export interface RWLayer extends RWLayerInfo, AsyncDisposable {
+  /** The key of the snapshot that takes the changes. */
+  readonly snapshot: string;
   /**
    * Mounts the layer, unless it is, and counts.
    *
    * @returns the directory that shows it
+   * @throws ERR_FAILED_PRECONDITION somebody else has it mounted (`mountedOn` of the store)
    */
   mount(options?: CallOptions): Promise<string>;
   /**
@@ -55,6 +58,14 @@ export interface RWLayer extends RWLayerInfo, AsyncDisposable {
    * @throws ERR_UNAVAILABLE it is the last one, and somebody has files open; it stays mounted and counted
    */
   unmount(options?: CallOptions): Promise<void>;
+  /**
+   * Runs `work` while nobody mounts or removes the layer: for whoever mounts its snapshot himself, on a directory of his own, and
+   * tells so by the option `mountedOn` of the store.
+   *
+   * @throws ERR_FAILED_PRECONDITION a reference has it mounted, or somebody else
+   * @throws what `work` throws
+   */
+  whileUnmounted<T>(work: () => Promise<T>, options?: CallOptions): Promise<T>;
   /** Paths that were added, modified and deleted, in the order of the bytes of the names, a directory before what is in it. */
   changes(options?: CallOptions): AsyncGenerator<TreeChange, void, undefined>;
   /** Bytes of contents of all files that were added or modified, each whole, however many names it has. No content is kept. */
@@ -72,7 +83,7 @@ export interface RWLayer extends RWLayerInfo, AsyncDisposable {
    * has. If that fails half-way it can be repeated, and a cleanup completes it.
    *
    * @returns the read-only layers that were removed, the topmost first
-   * @throws ERR_FAILED_PRECONDITION this reference has it mounted
+   * @throws ERR_FAILED_PRECONDITION this reference has it mounted, or it is the last one and somebody else has
    */
   release(options?: CallOptions): Promise<readonly LayerInfo[]>;
   /** Takes back the mounts of this reference and releases it, unless that was done. */

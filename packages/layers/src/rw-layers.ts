@@ -34,7 +34,7 @@ export class RWLayers {
   async create(name: string, options: CreateRWLayerOptions): Promise<RWLayer> {
     this.#readOnly.mustBeOpen();
     // Handed out before a close that waits for it goes on, which then ends the reference.
-    return this.#parts.calls.run(options.signal, async (signal) =>
+    return this.#parts.calls.run(options, async (signal) =>
       this.#hand(await createRW(this.#parts, name, { ...options, signal })),
     );
   }

@@ -5,8 +5,9 @@ import { withoutVolatile } from "@varve/mount";
 import type { Session } from "@varve/sqlite";
 import type { CallOptions } from "./layer-store.ts";
 import { changesOf, rwLockOf } from "./rw-names.ts";
-import { mountsOfLayer, mountsOfReference, setMounts } from "./rw-rows.ts";
+import { mountsOfLayer, mountsOfReference, rwNameOf, setMounts } from "./rw-rows.ts";
 import type { ReferredRW } from "./rw-rows.ts";
+import { mustNotBeElsewhere } from "./rw-unmounted.ts";
 import type { StoreParts } from "./store-parts.ts";
 
 /** Somebody works in it (ERR_UNAVAILABLE, EBUSY), it is another user's (the next three), or it holds files and is not what it seems. */
@@ -30,6 +31,7 @@ export async function mountRW(parts: StoreParts, referred: ReferredRW, options: 
       return all;
     }, options.signal);
     try {
+      if (before === 0) await mustNotBeElsewhere(parts, layer, options);
       const directory = await mountPoint(parts, layer.mountId);
       if (before === 0) await mountAnew(parts, referred, directory, options);
       return directory;
@@ -95,7 +97,7 @@ export async function takeOffIdle(parts: StoreParts, options: CallOptions): Prom
       const counted = await database.free((session) => mountsOfLayer(session, mountId), options.signal);
       if (counted === 0) await takeOffRW(parts, mountId, options);
     };
-    const name = await database.read((session) => nameOf(session, mountId), options.signal);
+    const name = await database.read((session) => rwNameOf(session, mountId), options.signal);
     // Without a record nobody can mount it any more.
     await unlessBusy(() => (name === undefined ? takeOff() : locks.run(rwLockOf(name), takeOff, options)));
   }
@@ -140,11 +142,6 @@ function ownMounts(session: Session, { layer, reference }: ReferredRW): number {
   const mounts = mountsOfReference(session, reference);
   if (mounts !== undefined) return mounts;
   throw new CodedError("ERR_NOT_FOUND", `read-write layer ${layer.name}: was removed`);
-}
-
-function nameOf(session: Session, mountId: string): string | undefined {
-  const row = session.get("SELECT name FROM rw_layers WHERE mount_id = ?", mountId);
-  return row === undefined ? undefined : String(row["name"]);
 }
 
 async function namesIn(directory: string): Promise<readonly string[]> {

@@ -1,13 +1,22 @@
 import type { RWRow } from "./rw-rows.ts";
 
+const changesPrefix = "layers-rw/";
+const initPrefix = "layers-init/";
+
 /** The active snapshot that takes the changes. */
 export function changesOf({ mountId }: Pick<RWRow, "mountId">): string {
-  return `layers-rw/${mountId}`;
+  return changesPrefix + mountId;
 }
 
 /** The committed snapshot with what `init` has made. */
 export function initOf({ mountId }: Pick<RWRow, "mountId">): string {
-  return `layers-init/${mountId}`;
+  return initPrefix + mountId;
+}
+
+/** The mount id in the name of such a snapshot. */
+export function mountIdIn(snapshot: string): string | undefined {
+  const prefix = [changesPrefix, initPrefix].find((each) => snapshot.startsWith(each));
+  return prefix === undefined ? undefined : snapshot.slice(prefix.length);
 }
 
 /** The snapshot that the changes stand on. */

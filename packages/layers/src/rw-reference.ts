@@ -6,7 +6,9 @@ import type { Referred } from "./layer-rows.ts";
 import { changesOfRW, commitRW, sizeOfRW, tarStreamOfRW } from "./rw-compare.ts";
 import type { CommitRWLayerOptions, RWLayer } from "./rw-layer.ts";
 import { mountRW, unmountRW } from "./rw-mounts.ts";
+import { changesOf } from "./rw-names.ts";
 import type { ReferredRW } from "./rw-rows.ts";
+import { runUnmounted } from "./rw-unmounted.ts";
 import type { StoreParts } from "./store-parts.ts";
 
 /** What a reference asks its store for. */
@@ -21,6 +23,7 @@ export interface RWReferenceOwner {
 export class RWReference implements RWLayer {
   readonly name: string;
   readonly parent: Digest | undefined;
+  readonly snapshot: string;
   readonly #referred: ReferredRW;
   readonly #owner: RWReferenceOwner;
   #isReleased = false;
@@ -28,6 +31,7 @@ export class RWReference implements RWLayer {
   constructor(referred: ReferredRW, owner: RWReferenceOwner) {
     this.name = referred.layer.name;
     this.parent = referred.layer.parent;
+    this.snapshot = changesOf(referred.layer);
     this.#referred = referred;
     this.#owner = owner;
   }
@@ -40,22 +44,28 @@ export class RWReference implements RWLayer {
     await unmountRW(this.#held(), this.#referred, "one", options);
   }
 
+  async whileUnmounted<T>(work: () => Promise<T>, options: CallOptions = {}): Promise<T> {
+    return runUnmounted(this.#held(), this.#referred, work, options);
+  }
+
   async *changes(options: CallOptions = {}): AsyncGenerator<TreeChange, void, undefined> {
-    yield* changesOfRW(this.#held(), this.#referred.layer, options);
+    const parts = this.#held();
+    yield* parts.calls.stream(options, (signal) => changesOfRW(parts, this.#referred.layer, { signal }));
   }
 
   async size(options: CallOptions = {}): Promise<number> {
     const parts = this.#held();
-    return parts.calls.run(options.signal, (signal) => sizeOfRW(parts, this.#referred.layer, { signal }));
+    return parts.calls.run(options, (signal) => sizeOfRW(parts, this.#referred.layer, { signal }));
   }
 
   async *tarStream(options: CallOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
-    yield* tarStreamOfRW(this.#held(), this.#referred.layer, options);
+    const parts = this.#held();
+    yield* parts.calls.stream(options, (signal) => tarStreamOfRW(parts, this.#referred.layer, { signal }));
   }
 
   async commit(options: CommitRWLayerOptions = {}): Promise<Layer> {
     const parts = this.#held();
-    return parts.calls.run(options.signal, async (signal) =>
+    return parts.calls.run(options, async (signal) =>
       this.#owner.hand(await commitRW(parts, this.#referred.layer, { ...options, signal })),
     );
   }

@@ -16,6 +16,7 @@ import {
   setRWState,
 } from "./rw-rows.ts";
 import type { ReferredRW, RWRow } from "./rw-rows.ts";
+import { isElsewhere } from "./rw-unmounted.ts";
 import type { StoreParts } from "./store-parts.ts";
 
 /** Gives a reference back; the last one removes the layer, and says which of those below went with it (S1.47 to S1.49). */
@@ -27,7 +28,8 @@ export async function releaseRW(
   const { database, locks } = parts;
   const { layer } = referred;
   const release = async (): Promise<readonly LayerRow[]> => {
-    const isLast = await database.free((session) => leave(session, referred), options.signal);
+    const place = await parts.mountedOn?.(changesOf(layer), options);
+    const isLast = await database.free((session) => leave(session, referred, place), options.signal);
     if (!isLast) return [];
     const going = await removeRW(parts, layer, options);
     await removeMarked(parts, going, options);
@@ -37,7 +39,7 @@ export async function releaseRW(
 }
 
 /** Says whether the layer is to go. The last reference stays until it has gone, so that the release can be repeated. */
-function leave(session: WriteSession, { layer, reference }: ReferredRW): boolean {
+function leave(session: WriteSession, { layer, reference }: ReferredRW, place: string | undefined): boolean {
   const mounts = mountsOfReference(session, reference);
   // It was completed by somebody else.
   if (mounts === undefined) return false;
@@ -49,6 +51,7 @@ function leave(session: WriteSession, { layer, reference }: ReferredRW): boolean
     dropRWReference(session, reference);
     return false;
   }
+  if (place !== undefined) throw isElsewhere(layer, place);
   setRWState(session, layer.id, "going");
   return true;
 }

@@ -44,6 +44,12 @@ export function readyRWAfter(session: Session, name: string, limit: number): rea
     .map(rwOf);
 }
 
+/** The name of the layer that has this in the names of its snapshots, whatever its state. */
+export function rwNameOf(session: Session, mountId: string): string | undefined {
+  const row = session.get("SELECT name FROM rw_layers WHERE mount_id = ?", mountId);
+  return row === undefined ? undefined : String(row["name"]);
+}
+
 /** Read-write layers that are neither ready nor in the hands of a living process. */
 export function abandonedRW(session: Session): readonly RWRow[] {
   const rows = session.all(`${columns} WHERE rw.state <> 'ready' ORDER BY rw.id`);

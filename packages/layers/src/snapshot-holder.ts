@@ -9,4 +9,12 @@ export interface SnapshotHolder {
   hold(snapshot: string, options?: CallOptions): Promise<void>;
   /** Releasing what is not held is no error. */
   release(snapshot: string, options?: CallOptions): Promise<void>;
+  /**
+   * All that it holds, of this store alone. Then a cleanup, and so the open, holds again what is not held any more, and releases
+   * what a killed process held for something that never came to be.
+   */
+  held?(options?: CallOptions): AsyncIterable<string>;
 }
+
+/** Tells a directory on which somebody other than the store has mounted a snapshot; undefined if nobody has. */
+export type MountedOn = (snapshot: string, options?: CallOptions) => Promise<string | undefined>;

@@ -14,8 +14,9 @@ import {
 } from "./layer-rows.ts";
 import type { Referred } from "./layer-rows.ts";
 import type { CallOptions, Layer, LayerArchive, LayerInfo, LayerStore, RegisterOptions } from "./layer-store.ts";
+import { reconcileHolds } from "./reconcile-holds.ts";
 import { registerLayer } from "./register-layer.ts";
-import { dropAndMark, removeLeft, removeMarked, removeSnapshot } from "./remove-layers.ts";
+import { dropAndMark, markRemoved, removeLeft, removeMarked, removeSnapshot } from "./remove-layers.ts";
 import type { CreateRWLayerOptions, RWLayer, RWLayerInfo } from "./rw-layer.ts";
 import { RWLayers } from "./rw-layers.ts";
 import type { StoreParts } from "./store-parts.ts";
@@ -43,7 +44,7 @@ export class SqliteLayerStore implements LayerStore {
   async register(archive: LayerArchive, options: RegisterOptions = {}): Promise<Layer> {
     this.#mustBeOpen();
     // Given out while the call counts as running, so that a close that waits for it finds the reference.
-    return this.#parts.calls.run(options.signal, async (signal) =>
+    return this.#parts.calls.run(options, async (signal) =>
       this.#hand(await registerLayer(this.#parts, archive, { ...options, signal })),
     );
   }
@@ -63,6 +64,13 @@ export class SqliteLayerStore implements LayerStore {
       throw new CodedError("ERR_DATA_LOSS", `layer ${chainId}: its snapshot is gone`, { cause: error });
     }
     return this.#hand(referred);
+  }
+
+  async remove(chainId: Digest, { signal }: CallOptions = {}): Promise<readonly LayerInfo[]> {
+    this.#mustBeOpen();
+    const going = await this.#parts.database.free((session) => markRemoved(session, chainId), signal);
+    await removeMarked(this.#parts, going, { signal });
+    return going.map(infoOf);
   }
 
   async stat(chainId: Digest, { signal }: CallOptions = {}): Promise<LayerInfo> {
@@ -112,6 +120,7 @@ export class SqliteLayerStore implements LayerStore {
     }
     await removeLeft(this.#parts, left, options);
     await files.cleanup();
+    await reconcileHolds(this.#parts, options);
   }
 
   async close(): Promise<void> {
@@ -138,7 +147,7 @@ export class SqliteLayerStore implements LayerStore {
     return new LayerReference(referred, {
       tarStream: ({ layer }, options) => {
         this.#mustBeOpen();
-        return tarStream(this.#parts, layer, options);
+        return this.#parts.calls.stream(options, (signal) => tarStream(this.#parts, layer, { signal }));
       },
       release: (released, options) => this.#release(released, options),
       holds: ({ reference }) => this.#references.has(reference),

@@ -1,11 +1,10 @@
 import type { ArchiveApplier, ArchiveComparer } from "@varve/diff";
-import type { KeyedLock } from "@varve/locks";
+import type { KeyedLock, RunningCalls } from "@varve/locks";
 import type { Mounter } from "@varve/mount";
 import type { Snapshotter } from "@varve/snapshots";
 import type { Database } from "@varve/sqlite";
 import type { RecordFiles } from "./record-files.ts";
-import type { RunningCalls } from "./running-calls.ts";
-import type { SnapshotHolder } from "./snapshot-holder.ts";
+import type { MountedOn, SnapshotHolder } from "./snapshot-holder.ts";
 
 /** What the calls of one open store share. */
 export interface StoreParts {
@@ -17,6 +16,7 @@ export interface StoreParts {
   readonly mounter: Mounter;
   readonly mountDirectory: string | undefined;
   readonly holder: SnapshotHolder | undefined;
+  readonly mountedOn: MountedOn | undefined;
   readonly locks: KeyedLock;
   readonly maxDepth: number;
   /** Those that a close ends. */

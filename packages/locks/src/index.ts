@@ -6,5 +6,7 @@ export { createLimiter } from "./limiter.ts";
 export type { Limiter, PlaceOptions, Release, WaitOptions } from "./limiter.ts";
 export { currentOwner, isOwnerAlive, ownerFromFileName, ownerToFileName } from "./process-owner.ts";
 export type { ProcessOwner } from "./process-owner.ts";
+export { createRunningCalls } from "./running-calls.ts";
+export type { RunningCallOptions, RunningCalls } from "./running-calls.ts";
 export { createSingleFlight } from "./single-flight.ts";
 export type { SingleFlight } from "./single-flight.ts";

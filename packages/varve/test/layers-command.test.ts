@@ -2,35 +2,14 @@ import { spawnSync } from "node:child_process";
 import { readFile, writeFile } from "node:fs/promises";
 import { gzipSync } from "node:zlib";
 import { openClient } from "@varve/client";
-import { chainIds, digestOf, parseDigest } from "@varve/digest";
-import { pack } from "tar-stream";
+import { digestOf } from "@varve/digest";
 import { expect, test } from "vitest";
 import { main } from "./command.ts";
 import { testStore } from "./store.ts";
-import type { TestStore } from "./store.ts";
+import { base, one, top, two, withLayers } from "./stored-layers.ts";
 import { tempDirectory } from "./temp.ts";
 
 const isRoot = process.geteuid?.() === 0;
-
-async function tarOf(name: string, content: string): Promise<Buffer> {
-  const tar = pack();
-  tar.entry({ name }, content);
-  tar.finalize();
-  return Buffer.concat(await Array.fromAsync(tar as AsyncIterable<Uint8Array>));
-}
-
-const base = await tarOf("etc/base", "base".repeat(500));
-const top = await tarOf("etc/top", "top");
-const [one = "", two = ""] = chainIds([digestOf(base), digestOf(top)]);
-
-/** A store with a layer, and one on it. */
-async function withLayers(): Promise<TestStore> {
-  const store = await testStore();
-  await writeFile(`${store.path}/base.tar.gz`, gzipSync(base));
-  await store.json("layers", "import", `${store.path}/base.tar.gz`);
-  await store.run(["layers", "import", "-", "--parent", one], { input: top });
-  return store;
-}
 
 /** Runs `varve` with a terminal. */
 function onTerminal(...args: readonly string[]): { readonly status: number | null; readonly stdout: string } {
@@ -57,13 +36,16 @@ test("layers import prints the chain ID, and layers ls has parents before childr
   expect(await store.run(["layers", "import", "-"], { input: base })).toMatchObject({ code: 0, stdout: `${one}\n` });
   const { stdout } = await store.run(["layers", "ls"]);
   expect(stdout.split("\n")).toEqual([
-    expect.stringMatching(/^LAYERS +SIZE +TOTAL +CHAIN ID +PARENT$/),
+    expect.stringMatching(/^LAYERS +SIZE +TOTAL +CHAIN ID OR NAME +PARENT$/),
     expect.stringMatching(new RegExp(`^1 +2\\.00 kB +2\\.00 kB +${one} +-$`)),
     expect.stringMatching(new RegExp(`^2 +3 B +2\\.00 kB +${two} +${one}$`)),
     "",
   ]);
   expect((await store.run(["layers", "ls", "-q"])).stdout).toBe(`${one}\n${two}\n`);
-  await expect(store.json("layers", "ls")).resolves.toMatchObject({ layers: [{ chainId: one }, { chainId: two }] });
+  await expect(store.json("layers", "ls")).resolves.toMatchObject({
+    layers: [{ chainId: one }, { chainId: two }],
+    readWrite: [],
+  });
 });
 
 // S1.60, C-LS.4
@@ -123,20 +105,21 @@ test("layers rm takes a layer with those below that nobody has, but none that an
   await expect(store.json("layers", "rm", one)).resolves.toEqual({ removed: [one] });
 });
 
+const refusal = (why: string): object => ({
+  code: 1,
+  stdout: "",
+  stderr: `varve: layer ${one}: cannot be removed: ${why}\n`,
+});
+
 // S1.33
 test("layers rm says what keeps a layer that somebody uses", async () => {
   await using store = await testStore();
   await store.run(["layers", "import", "-"], { input: base });
   const remove = ["layers", "rm", one];
-  const refusal = (why: string): object => ({
-    code: 1,
-    stdout: "",
-    stderr: `varve: layer ${one}: cannot be removed: ${why}\n`,
-  });
   await using client = await openClient({ root: store.path, snapshotter: "native" });
   const layers = await client.layerStore();
-  const layer = await layers.get(parseDigest(one));
-  expect(await store.run(remove)).toEqual(refusal("somebody else refers to it"));
+  const layer = await layers.get(one);
+  expect(await store.run(remove)).toEqual(refusal("somebody refers to it"));
   const box = await layers.createRWLayer("box", { parent: layer.chainId });
   await layer.release();
   expect(await store.run(remove)).toEqual(refusal("read-write layer box stands on it"));

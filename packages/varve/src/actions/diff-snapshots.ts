@@ -1,20 +1,17 @@
 import type { Change, Client } from "@varve/client";
 import { UsageError } from "../exit-code.ts";
 import { mustHaveOneForm } from "../output.ts";
-import { printStream } from "../streamed-list.ts";
-import { jsonBytes, shownBytes } from "../shown-bytes.ts";
 import type { CommandRun } from "../command-run.ts";
 import { byteOutput, unlessUnread } from "./byte-output.ts";
 import { printWritten, writeOptions } from "./diff-layer.ts";
 import type { WriteOptions } from "./diff-layer.ts";
+import { printChanges } from "./print-changes.ts";
 import { withSnapshotter } from "./with-snapshotter.ts";
 
 interface DiffOptions extends WriteOptions {
   readonly tar?: boolean;
   readonly quiet?: boolean;
 }
-
-const letters: Readonly<Record<Change["kind"], string>> = { added: "A", deleted: "D", modified: "M" };
 
 /** What the first snapshot changes on its parent, or what leads from the first to the second. */
 export async function diffSnapshots(
@@ -35,19 +32,8 @@ export async function diffSnapshots(
   }
   mustHaveOneForm(options);
   mustNotWrite(options);
-  const form = {
-    key: "changes",
-    row: ({ kind, path }: Change) => [`${letters[kind]} /${shownBytes(path)}`],
-    name: ({ path }: Change) => `/${shownBytes(path)}`,
-    json: ({ kind, path }: Change) => ({ kind, ...jsonBytes("path", path) }),
-  };
-  const print = (changes: AsyncIterable<Change>): Promise<void> =>
-    printStream({ ...options, signal }, form, generate(changes));
+  const print = (changes: AsyncIterable<Change>): Promise<void> => printChanges(changes, { ...options, signal });
   await withSnapshotter(options, ({ client }) => client.readChanges(key, print, { base, signal }));
-}
-
-async function* generate<T>(items: AsyncIterable<T>): AsyncGenerator<T, void, undefined> {
-  yield* items;
 }
 
 function mustNotWrite({ compression, level, output }: DiffOptions): void {

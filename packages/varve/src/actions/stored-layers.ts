@@ -1,13 +1,14 @@
-import type { StoredLayer } from "@varve/client";
+import type { RWLayerInfo, StoredLayer } from "@varve/client";
 import { parseDigest } from "@varve/digest";
 import { CodedError } from "@varve/errors";
 import type { CommandRun } from "../command-run.ts";
-import { formatBytes } from "../format.ts";
-import { withClient } from "../globals.ts";
-import { printList, printResult } from "../output.ts";
+import { formatBytes, formatTable } from "../format.ts";
+import { mustHaveOneForm, printResult } from "../output.ts";
 import type { ListOptions } from "../output.ts";
 import { byteOutput } from "./byte-output.ts";
+import { chainIdIn } from "./layer-name.ts";
 import { readFileBytes } from "./layer-source.ts";
+import { withLayerStore } from "./with-layers.ts";
 
 interface ImportOptions {
   readonly parent?: string;
@@ -17,11 +18,11 @@ interface TarOptions {
   readonly output?: string;
 }
 
-export async function importLayer(file: string, { options, signal }: CommandRun<ImportOptions>): Promise<void> {
+export async function importLayer(file: string, run: CommandRun<ImportOptions>): Promise<void> {
+  const { options, signal } = run;
   const parent = options.parent === undefined ? undefined : parseDigest(options.parent);
   const bytes = (): AsyncIterable<Uint8Array> => readFileBytes("layer", file);
-  const layer = await withClient(options, async (client) => {
-    const store = await client.layerStore();
+  const layer = await withLayerStore(run, async ({ store }) => {
     try {
       // A file can be read again, which spares a copy of it.
       return infoOf(await store.register(file === "-" ? notEmpty(bytes()) : bytes, { parent, signal }));
@@ -32,40 +33,50 @@ export async function importLayer(file: string, { options, signal }: CommandRun<
   await printResult(options.json, layer, () => [layer.chainId]);
 }
 
-export async function listLayers({ options, signal }: CommandRun<ListOptions>): Promise<void> {
-  const form = {
-    key: "layers",
-    header: ["LAYERS", "SIZE", "TOTAL", "CHAIN ID", "PARENT"],
-    row: ({ chainId, depth, diffSize, parent, size }: StoredLayer) => [
-      String(depth),
-      formatBytes(diffSize),
-      formatBytes(size),
-      chainId,
-      parent ?? "-",
-    ],
-    name: ({ chainId }: StoredLayer) => chainId,
-  };
-  await printList(options, form, async () => {
-    const layers = await withClient(options, async (client) => {
-      const store = await client.layerStore();
-      return Array.fromAsync(store.list({ signal }));
-    });
-    return layers.toSorted((a, b) => a.depth - b.depth);
-  });
+/** What is listed: a layer, or a read-write layer as one with a name. */
+type Listed = StoredLayer | RWLayerInfo;
+
+export async function listLayers(run: CommandRun<ListOptions>): Promise<void> {
+  const { options, signal } = run;
+  mustHaveOneForm(options);
+  const { layers, readWrite } = await withLayerStore(run, async ({ store }) => ({
+    layers: (await Array.fromAsync(store.list({ signal }))).toSorted((a, b) => a.depth - b.depth),
+    readWrite: await Array.fromAsync(store.listRWLayers({ signal })),
+  }));
+  const listed: readonly Listed[] = [...layers, ...readWrite];
+  await printResult(options.json, { layers, readWrite }, () =>
+    options.quiet === true ? listed.map(nameOf) : formatTable([header, ...listed.map(rowOf)]),
+  );
 }
 
-export async function writeLayerTar(name: string, { options, signal }: CommandRun<TarOptions>): Promise<void> {
-  const chainId = parseDigest(name);
+const header = ["LAYERS", "SIZE", "TOTAL", "CHAIN ID OR NAME", "PARENT"];
+
+function rowOf(layer: Listed): string[] {
+  const { parent = "-" } = layer;
+  // What has been written to it can only be told by comparing files.
+  if ("name" in layer) return ["rw", "-", "-", layer.name, parent];
+  return [String(layer.depth), formatBytes(layer.diffSize), formatBytes(layer.size), layer.chainId, parent];
+}
+
+function nameOf(layer: Listed): string {
+  return "name" in layer ? layer.name : layer.chainId;
+}
+
+/** The tar of a layer, or the changes of a read-write layer as one. */
+export async function writeLayerTar(word: string, run: CommandRun<TarOptions>): Promise<void> {
+  const { options, signal } = run;
+  const chainId = chainIdIn(word);
   const output = byteOutput("layers tar", options.output, { json: options.json, signal });
-  const layer = await withClient(options, async (client) => {
-    const store = await client.layerStore();
+  const layer = await withLayerStore(run, async ({ store }) => {
     // It is not released: that would take away a layer that nobody else refers to.
-    const held = await store.get(chainId, { signal });
+    const held = await (chainId === undefined ? store.getRWLayer(word, { signal }) : store.get(chainId, { signal }));
     await output.write(held.tarStream({ signal }));
-    return infoOf(held);
+    return "name" in held ? { name: held.name, parent: held.parent } : infoOf(held);
   });
   if (!output.isFile) return;
-  await printResult(options.json, { ...layer, output: options.output }, () => [layer.diffId]);
+  await printResult(options.json, { ...layer, output: options.output }, () => [
+    "name" in layer ? layer.name : layer.diffId,
+  ]);
 }
 
 /** The empty stream is a layer, too, but from a pipe it is a program that has failed. */
@@ -85,6 +96,6 @@ function named(error: unknown, file: string): unknown {
 }
 
 /** A reference without what can be done with it. */
-function infoOf({ chainId, diffId, parent, descriptor, depth, diffSize, size }: StoredLayer): StoredLayer {
+export function infoOf({ chainId, diffId, parent, descriptor, depth, diffSize, size }: StoredLayer): StoredLayer {
   return { chainId, diffId, parent, descriptor, depth, diffSize, size };
 }

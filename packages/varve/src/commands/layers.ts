@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import type { Run } from "../command-run.ts";
 import { addLimit, addOutput } from "./layer-options.ts";
 import { addLs } from "./ls-command.ts";
+import { addRWLayers } from "./rw-layers.ts";
 
 export function addLayers(program: Command, run: Run): void {
   const layers = program
@@ -16,24 +17,27 @@ export function addLayers(program: Command, run: Run): void {
     const { importLayer } = await import("../actions/stored-layers.ts");
     await importLayer(file, run(command));
   });
-  addLs(layers, "list layers, parents before children", "chain IDs").action(async (_own: unknown, command: Command) => {
-    const { listLayers } = await import("../actions/stored-layers.ts");
-    await listLayers(run(command));
-  });
+  addLs(layers, "list layers, parents before children, and then read-write layers", "chain IDs and names").action(
+    async (_own: unknown, command: Command) => {
+      const { listLayers } = await import("../actions/stored-layers.ts");
+      await listLayers(run(command));
+    },
+  );
   const tar = layers
     .command("tar")
     .description("write the tar of a layer as it was imported, bit for bit, but never compressed")
-    .argument("<chain-id>");
-  addOutput(tar, "the tar").action(async (chainId: string, _own: unknown, command: Command) => {
+    .argument("<layer>", "a chain ID, or the name of a read-write layer for a tar of its changes");
+  addOutput(tar, "the tar").action(async (layer: string, _own: unknown, command: Command) => {
     const { writeLayerTar } = await import("../actions/stored-layers.ts");
-    await writeLayerTar(chainId, run(command));
+    await writeLayerTar(layer, run(command));
   });
   layers
     .command("rm")
     .description("remove layers, with those below that nobody has a use for, and print all that are gone")
-    .argument("<chain-ids...>")
-    .action(async (chainIds: string[], _own: unknown, command: Command) => {
+    .argument("<layers...>", "chain IDs, and names of read-write layers, whose parents stay")
+    .action(async (words: string[], _own: unknown, command: Command) => {
       const { removeLayers } = await import("../actions/remove-layers.ts");
-      await removeLayers(chainIds, run(command));
+      await removeLayers(words, run(command));
     });
+  addRWLayers(layers, run);
 }
