@@ -3,6 +3,7 @@ import type { Credentials } from "@varve/remotes-registry";
 import { describe, expect, test } from "vitest";
 import { fakeRegistry, send, sendError } from "./fake-registry.ts";
 import { errorOf } from "./fixtures.ts";
+import { until } from "./http-raw-server.ts";
 import { sendJson } from "./token-registry.ts";
 
 const user: Credentials = { username: "ann", password: "planted-secret-1", source: "the prompt" };
@@ -17,7 +18,7 @@ describe("a login is tried", () => {
     });
     expect(await verifyLogin(registry.host, user, plain)).toEqual({ scheme: "basic" });
     expect(registry.log()).toEqual(["GET /v2/", "GET /v2/"]);
-    await expect.poll(() => registry.sockets.size).toBe(0);
+    await until(() => registry.sockets.size === 0);
     await expect(
       verifyLogin(registry.host, { username: "bob", password: "planted-secret-2" }, plain),
     ).rejects.toMatchObject({
@@ -137,7 +138,7 @@ describe("a login is tried", () => {
     const stop = new AbortController();
     const reason = new Error("enough");
     const refused = errorOf(verifyLogin(registry.host, user, { ...plain, signal: stop.signal }));
-    await expect.poll(() => registry.seen.length).toBe(1);
+    await until(() => registry.seen.length === 1);
     stop.abort(reason);
     expect(await refused).toBe(reason);
     const late = verifyLogin(registry.host, user, { ...plain, signal: AbortSignal.abort(reason) });

@@ -2,6 +2,7 @@ import type { Credentials } from "@varve/remotes-registry";
 import { describe, expect, test } from "vitest";
 import { fakeRegistry, send, sendError } from "./fake-registry.ts";
 import { errorOf, fetchLayer, manifest, sendManifest, tagPath, target, testResolver } from "./fixtures.ts";
+import { until } from "./http-raw-server.ts";
 import { pullScope, sendJson, tokenCalls, tokenRegistry } from "./token-registry.ts";
 
 const user: Credentials = { username: "ann", password: "planted-secret:with/colon" };
@@ -106,7 +107,7 @@ describe("user and password", () => {
     const failures = await Promise.all(Array.from({ length: 10 }, () => errorOf(fetchLayer(resolver, registry.host))));
     for (const failure of failures) expect(failure).toMatchObject({ code: "ERR_UNAUTHENTICATED" });
     expect(registry.seen).toHaveLength(10);
-    await expect.poll(() => registry.sockets.size).toBe(0);
+    await until(() => registry.sockets.size === 0);
   });
 
   // T8

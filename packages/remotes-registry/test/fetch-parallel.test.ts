@@ -4,6 +4,7 @@ import type { RegistryResolverOptions } from "@varve/remotes-registry";
 import { fakeRegistry, send, sendAndBreak, sendError } from "./fake-registry.ts";
 import type { Script, Seen } from "./fake-registry.ts";
 import { blob, errorOf, fetchLayer, layer, testResolver } from "./fixtures.ts";
+import { until } from "./http-raw-server.ts";
 
 const size = blob.byteLength;
 const rangeSize = 16_384;
@@ -43,6 +44,9 @@ describe("a large blob that is fetched by several connections", () => {
       open += 1;
       most = Math.max(most, open);
       response.on("finish", () => (open -= 1));
+      // The first answer tells whether there are ranges: it is alone.
+      if (registry.seen.length > 1) await until(() => most >= 3);
+      // Long enough for a fourth one to come, if it may.
       await new Promise((resolve) => setTimeout(resolve, 30));
       await sendRange(seen, response);
     });

@@ -16,6 +16,7 @@ import {
   testResolver,
 } from "./fixtures.ts";
 import { always, breaking, breakOff, hasAll, mirrored, nobody } from "./hosts-servers.ts";
+import { until } from "./http-raw-server.ts";
 
 describe("a mirror", () => {
   // T3, T4, U-RES.4, C-RES.4
@@ -220,7 +221,7 @@ describe("a mirror", () => {
     const stop = new AbortController();
     const reason = new Error("enough");
     const refused = errorOf(fetchOf(resolver.fetcher(`${origin.host}/lib/app`), layer, stop.signal));
-    await expect.poll(() => mirror.seen.length).toBe(1);
+    await until(() => mirror.seen.length === 1);
     stop.abort(reason);
     expect(await refused).toBe(reason);
     expect(origin.seen).toEqual([]);
@@ -229,13 +230,14 @@ describe("a mirror", () => {
   test("for several registries gives all of them together as many places as one host has", async () => {
     let open = 0;
     let most = 0;
-    await using mirror = await fakeRegistry((_seen, response) => {
+    await using mirror = await fakeRegistry(async (_seen, response) => {
       open += 1;
       most = Math.max(most, open);
-      setTimeout(() => {
-        open -= 1;
-        send(response, 200, {}, blob);
-      }, 10);
+      await until(() => most >= 2);
+      // Long enough for a third one to come, if it may.
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      open -= 1;
+      send(response, 200, {}, blob);
     });
     await using resolver = testResolver({ endpoints: mirrored(mirror), maxConcurrentPerHost: 2 });
     const names = ["a.example/lib/app", "a.example/lib/other", "b.example/lib/app", "b.example/lib/other"];

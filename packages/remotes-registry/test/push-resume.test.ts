@@ -5,6 +5,7 @@ import type { PushOptions } from "@varve/remotes";
 import type { RegistryNotice, RegistryResolverOptions } from "@varve/remotes-registry";
 import { describe, expect, test } from "vitest";
 import { testResolver } from "./fixtures.ts";
+import { until } from "./http-raw-server.ts";
 import { uploadRegistry } from "./upload-registry.ts";
 import type { Fault, UploadRegistry, UploadRegistryOptions } from "./upload-registry.ts";
 
@@ -274,7 +275,7 @@ describe("a large blob", () => {
     await expect(pushing).rejects.toBe(reason);
     expect(performance.now() - began).toBeLessThan(5000);
     expect(registry.log.at(-1)).toBe("DELETE blobs/uploads/s");
-    await expect.poll(() => ended).toBe(true);
+    await until(() => ended);
   });
 });
 
@@ -299,7 +300,8 @@ test("blobs are sent several at a time, and no more than a host may have", async
       open += 1;
       most = Math.max(most, open);
       try {
-        // Long enough for others to come, if they may.
+        await until(() => most >= 2);
+        // Long enough for a third one to come, if it may.
         await new Promise((resolve) => setTimeout(resolve, 20));
         yield bytes;
       } finally {

@@ -1,6 +1,7 @@
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { fakeRegistry, send, sendAndBreak, sendBlob } from "./fake-registry.ts";
 import { blob, blobPath, fetchLayer, sendManifest, target, testResolver } from "./fixtures.ts";
+import { until } from "./http-raw-server.ts";
 
 const credentials = async (): Promise<{ registryToken: string }> => ({ registryToken: "top-secret" });
 
@@ -161,7 +162,7 @@ describe("a redirect", () => {
     await using registry = await fakeRegistry((_seen, response) => send(response, 307, { location }, body));
     await using resolver = testResolver();
     await expect(fetchLayer(resolver, registry.host)).rejects.toMatchObject({ code: "ERR_INVALID_DATA" });
-    await vi.waitFor(() => expect(registry.sockets.size).toBe(0), { timeout: 10_000 });
+    await until(() => registry.sockets.size === 0);
   });
 
   // D6

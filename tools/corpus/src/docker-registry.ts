@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { mkdtemp, open, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -21,26 +22,52 @@ export interface DockerRegistryOptions {
 
 export async function startDockerRegistry(options: DockerRegistryOptions = {}): Promise<DockerRegistry> {
   const directory = await mkdtemp(join(tmpdir(), "varve-registry-"));
-  const host = `127.0.0.1:${await freePort()}`;
-  const config = join(directory, "config.yml");
   const log = join(directory, "log");
-  await writeFile(config, configFor(host, join(directory, "data"), options.canDelete ?? true));
-  const output = await open(log, "a");
-  const child = spawn("docker-registry", ["serve", config], { stdio: ["ignore", output.fd, output.fd] });
-  await output.close();
-  const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  let running: Running | undefined;
+  // Somebody may take the port between the moment it is found free and the moment it is listened on.
+  for (let attempt = 1; running === undefined; attempt += 1) {
+    running = await start(directory, log, options.canDelete ?? true);
+    if (running !== undefined || attempt < 5) continue;
+    const why = await readFile(log, "utf8");
+    await rm(directory, { recursive: true, force: true });
+    throw new Error(`docker-registry: ends at once: ${why.slice(-1000)}`);
+  }
+  const { child, exited, host } = running;
   const close = async (): Promise<void> => {
     child.kill();
     await exited;
     await rm(directory, { recursive: true, force: true });
   };
-  try {
-    await answering(host);
-  } catch (error) {
-    await close();
-    throw error;
-  }
   return { host, requests: async () => requestsIn(await readFile(log, "utf8")), close, [Symbol.asyncDispose]: close };
+}
+
+interface Running {
+  readonly child: ChildProcess;
+  readonly exited: Promise<void>;
+  readonly host: string;
+}
+
+/** A registry that answers; `undefined` if it has ended instead. */
+async function start(directory: string, log: string, canDelete: boolean): Promise<Running | undefined> {
+  const host = `127.0.0.1:${await freePort()}`;
+  const config = join(directory, "config.yml");
+  await writeFile(config, configFor(host, join(directory, "data"), canDelete));
+  const output = await open(log, "a");
+  const child = spawn("docker-registry", ["serve", config], { stdio: ["ignore", output.fd, output.fd] });
+  await output.close();
+  const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  while (child.exitCode === null && child.signalCode === null) {
+    if (await answers(host)) return { child, exited, host };
+    await sleep(20);
+  }
+  return undefined;
+}
+
+function answers(host: string): Promise<boolean> {
+  return fetch(`http://${host}/v2/`).then(
+    (response) => response.ok,
+    () => false,
+  );
 }
 
 function configFor(host: string, data: string, canDelete: boolean): string {
@@ -56,18 +83,6 @@ http: { addr: "${host}" }
 /** The access log is in the combined format, the request in quotes. */
 function requestsIn(log: string): string[] {
   return [...log.matchAll(/"([A-Z]+ \/v2\/\S*) HTTP/g)].map(([, request]) => request ?? "");
-}
-
-async function answering(host: string): Promise<void> {
-  for (let attempt = 0; attempt < 100; attempt += 1) {
-    const answered = await fetch(`http://${host}/v2/`).then(
-      (response) => response.ok,
-      () => false,
-    );
-    if (answered) return;
-    await sleep(100);
-  }
-  throw new Error(`docker-registry on ${host}: does not answer`);
 }
 
 async function freePort(): Promise<number> {
