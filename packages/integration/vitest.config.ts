@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { thorough } from "./src/rounds.ts";
 
 export default defineConfig({
   test: {
@@ -7,7 +8,8 @@ export default defineConfig({
     globalSetup: ["src/global-setup.ts"],
     // Real images and real mounts: two cores are busy with one file.
     fileParallelism: false,
-    testTimeout: 300_000,
+    // For what hangs.
+    testTimeout: thorough ? 3_600_000 : 300_000,
     hookTimeout: 600_000,
   },
 });

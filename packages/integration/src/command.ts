@@ -12,19 +12,20 @@ export interface CommandRun {
 /** The command as a user of a clone starts it. */
 export const launcher: string = join(import.meta.dirname, "../../../bin/varve");
 
-/** Runs `bin/varve` as a user would. `killAfter` ends it with SIGKILL after that many milliseconds. */
-export function varve(args: readonly string[], options: { readonly killAfter?: number } = {}): Promise<CommandRun> {
+/** Runs `bin/varve` as a user would. `onStart` is given what ends it with SIGKILL. */
+export function varve(
+  args: readonly string[],
+  options: { readonly onStart?: (kill: () => void) => void } = {},
+): Promise<CommandRun> {
   return new Promise((resolve, reject) => {
     const child = spawn(launcher, args, { stdio: ["ignore", "pipe", "pipe"] });
     const out: Buffer[] = [];
     const err: Buffer[] = [];
     child.stdout.on("data", (chunk: Buffer) => out.push(chunk));
     child.stderr.on("data", (chunk: Buffer) => err.push(chunk));
-    const timer =
-      options.killAfter === undefined ? undefined : setTimeout(() => child.kill("SIGKILL"), options.killAfter);
     child.once("error", reject);
+    options.onStart?.(() => void child.kill("SIGKILL"));
     child.once("close", (code) => {
-      clearTimeout(timer);
       const [stdout, stderr] = [Buffer.concat(out).toString(), Buffer.concat(err).toString()];
       resolve({ status: code ?? undefined, stdout, stderr });
     });

@@ -22,6 +22,8 @@ const pieceSize = 64 * 1024;
 /** After so many bytes is looked how many of them wait in the client's system, and so many may. */
 const lookEvery = 512 * 1024;
 const maxUnread = 512 * 1024;
+/** Bytes at most that wait in the systems between the two when a connection is cut, and are lost with it. */
+export const mostOnTheWay: number = maxUnread + lookEvery + pieceSize;
 
 /**
  * @param rate bytes a second on each connection. Whatever it is, nothing is sent while much is unread: this is a network that is

@@ -1,9 +1,10 @@
 import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { mkdir, open, readFile, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { exec } from "@varve-tools/corpus";
+import { freePort } from "./tls-registry.ts";
 import { issuer, service } from "./token-server.ts";
 import type { TokenServer } from "./token-server.ts";
 
@@ -46,28 +47,20 @@ async function start(directory: string, auth: string): Promise<GuardedRegistry> 
     child.kill();
     await exited;
   };
-  if (await isUp(host)) return { host, [Symbol.asyncDispose]: close };
+  if (await isUp(host, child)) return { host, [Symbol.asyncDispose]: close };
   await close();
   throw new Error(`docker-registry on ${host}: does not answer\n${await readFile(log, "utf8")}`);
 }
 
-async function isUp(host: string): Promise<boolean> {
-  for (let attempt = 0; attempt < 100; attempt += 1) {
+/** Waits until it answers, or has ended. */
+async function isUp(host: string, child: ChildProcess): Promise<boolean> {
+  while (child.exitCode === null && child.signalCode === null) {
     const status = await fetch(`http://${host}/v2/`).then(
       (response) => response.status,
       () => 0,
     );
     if (status === 401) return true;
-    await sleep(100);
+    await sleep(20);
   }
   return false;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
 }

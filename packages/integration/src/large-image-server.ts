@@ -9,6 +9,8 @@ import { mediaTypes } from "@varve/oci";
 export interface LargeImageServer extends AsyncDisposable {
   readonly host: string;
   readonly layer: Digest;
+  /** From where on the layer was asked for, request by request. */
+  readonly starts: readonly number[];
 }
 
 const blockSize = 8 * 1024 * 1024;
@@ -33,13 +35,17 @@ export async function startLargeImageServer(size: number): Promise<LargeImageSer
       layers: [{ mediaType: mediaTypes.ociLayer, digest: layer, size }],
     }),
   );
+  const starts: number[] = [];
   const server = createServer((request, response) => {
     response.on("error", () => undefined);
     const path = request.url ?? "";
     if (path.includes("/manifests/")) sendSmall(request, response, manifest, mediaTypes.ociManifest);
     else if (path.endsWith(digestOf(config))) sendSmall(request, response, config, "application/octet-stream");
-    else if (path.endsWith(layer)) sendLarge(request, response, block, size);
-    else response.writeHead(404).end();
+    else if (path.endsWith(layer)) {
+      const from = rangeStart(request);
+      starts.push(from ?? 0);
+      sendLarge(response, chunks(block, from ?? 0, size), size, from);
+    } else response.writeHead(404).end();
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = server.address();
@@ -47,6 +53,7 @@ export async function startLargeImageServer(size: number): Promise<LargeImageSer
   return {
     host: `127.0.0.1:${address.port}`,
     layer,
+    starts,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
@@ -72,13 +79,20 @@ function sendSmall(request: IncomingMessage, response: ServerResponse, bytes: Bu
   response.writeHead(200, headers).end(request.method === "HEAD" ? undefined : bytes);
 }
 
-function sendLarge(request: IncomingMessage, response: ServerResponse, block: Buffer, size: number): void {
-  const range = /^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1];
-  const from = Number(range ?? 0);
-  const headers = { "content-length": size - from, "content-type": "application/octet-stream" };
-  if (range === undefined) response.writeHead(200, headers);
+function rangeStart(request: IncomingMessage): number | undefined {
+  const from = /^bytes=(\d+)-$/.exec(request.headers.range ?? "")?.[1];
+  return from === undefined ? undefined : Number(from);
+}
+
+function sendLarge(
+  response: ServerResponse,
+  rest: Iterator<Buffer, void>,
+  size: number,
+  from: number | undefined,
+): void {
+  const headers = { "content-length": size - (from ?? 0), "content-type": "application/octet-stream" };
+  if (from === undefined) response.writeHead(200, headers);
   else response.writeHead(206, { ...headers, "content-range": `bytes ${from}-${size - 1}/${size}` });
-  const rest = chunks(block, from, size);
   const more = (): void => {
     for (let next = rest.next(); ; next = rest.next()) {
       if (next.done === true) return void response.end();

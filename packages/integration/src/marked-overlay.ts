@@ -8,8 +8,10 @@ import { openOverlaySnapshotter } from "@varve/snapshots-overlay";
 /**
  * The overlay snapshotter, which fails to prepare a layer that somebody alive is writing at the time: it makes a file in
  * `directory` for each layer that is prepared, and removes it with the commit or the removal.
+ *
+ * @param onPrepared called when a layer is prepared, and before it can be written
  */
-export function markedOverlay(directory: string): OpenSnapshotter {
+export function markedOverlay(directory: string, onPrepared: () => void = () => undefined): OpenSnapshotter {
   return async (root) => {
     const snapshotter = await openOverlaySnapshotter({ root, durability: "none" });
     const prepare = snapshotter.prepare.bind(snapshotter);
@@ -18,7 +20,9 @@ export function markedOverlay(directory: string): OpenSnapshotter {
     snapshotter.prepare = async (key, parent, options) => {
       enter(directory, key);
       try {
-        return await prepare(key, parent, options);
+        const mounts = await prepare(key, parent, options);
+        if (markerOf(directory, key) !== undefined) onPrepared();
+        return mounts;
       } catch (error) {
         leave(directory, key);
         throw error;

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
@@ -22,6 +23,8 @@ export interface Puller {
   go(): void;
   /** Kills it after that many milliseconds, if it still runs. */
   killAfter(milliseconds: number): void;
+  /** It stands still in the midst of a layer, or has ended. */
+  readonly stands: Promise<unknown>;
   readonly ended: Promise<PullerEnd>;
 }
 
@@ -30,6 +33,8 @@ export interface PullersOptions {
   /** Where they mark the layers that they are at. */
   readonly markers: string;
   readonly reference: string;
+  /** The layers that it prepares before it stands still until it is killed. Default: it never does. */
+  readonly standsAt?: number | undefined;
   /** Ends them with the test. */
   readonly signal: AbortSignal;
 }
@@ -39,9 +44,13 @@ export function startPullers(count: number, options: PullersOptions): Promise<re
   return Promise.all(Array.from({ length: count }, () => startPuller(options)));
 }
 
-async function startPuller({ root, markers, reference, signal }: PullersOptions): Promise<Puller> {
+export async function startPuller(options: PullersOptions): Promise<Puller> {
+  const { root, markers, reference, signal, standsAt = 0 } = options;
   const program = join(import.meta.dirname, "pull-once.ts");
-  const child = spawn(process.execPath, [program, root, markers, reference], { signal, killSignal: "SIGKILL" });
+  // It starts in a third of the time.
+  const env = { ...process.env, NODE_COMPILE_CACHE: join(tmpdir(), "varve-pullers-compiled") };
+  const args = [program, root, markers, reference, String(standsAt)];
+  const child = spawn(process.execPath, args, { env, signal, killSignal: "SIGKILL" });
   // The signal's reason is what the test fails with.
   child.on("error", () => undefined);
   const lines: string[] = [];
@@ -53,10 +62,13 @@ async function startPuller({ root, markers, reference, signal }: PullersOptions)
     const { layers }: Pick<PullerEnd, "layers"> = JSON.parse(last);
     return { status: typeof code === "number" ? code : null, layers, stderr };
   });
+  const stands = Promise.withResolvers<void>();
+  reader.on("line", (line) => line === "amidst" && stands.resolve());
   await Promise.race([once(reader, "line"), ended]);
   return {
     go: () => void child.stdin.write("\n"),
     killAfter: (milliseconds) => void setTimeout(() => child.kill("SIGKILL"), milliseconds),
+    stands: Promise.race([stands.promise, ended]),
     ended,
   };
 }

@@ -1,5 +1,5 @@
 /** Every case as often as it was ever thought worth it, instead of as often as every run can afford: `npm run integration:thorough`. */
-export const thorough = process.env["VARVE_THOROUGH"] === "1";
+export const thorough: boolean = process.env["VARVE_THOROUGH"] === "1";
 
 /** How often a test repeats what it does: `full` times when thorough, else `usual` times. */
 export function rounds(full: number, usual: number): number {

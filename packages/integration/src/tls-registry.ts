@@ -78,7 +78,7 @@ http:
   return serve("docker-registry", ["serve", config], port, join(directory, `registry-${port}.log`));
 }
 
-/** Runs a program, and waits until its port takes connections. */
+/** Runs a program, and waits until its port takes connections, or it has ended. */
 export async function serve(file: string, args: readonly string[], port: number, log: string): Promise<Served> {
   const output = await open(log, "a");
   const child = spawn(file, args, { stdio: ["ignore", output.fd, output.fd] });
@@ -88,9 +88,9 @@ export async function serve(file: string, args: readonly string[], port: number,
     child.kill();
     await exited;
   };
-  for (let attempt = 0; attempt < 200 && child.exitCode === null; attempt += 1) {
+  while (child.exitCode === null && child.signalCode === null) {
     if (await answers(port)) return { port, [Symbol.asyncDispose]: close };
-    await sleep(50);
+    await sleep(20);
   }
   await close();
   throw new Error(`${file} on port ${port}: does not answer\n${await readFile(log, "utf8")}`);

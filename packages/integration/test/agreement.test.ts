@@ -10,13 +10,14 @@ import { layerOf } from "../src/layers/layer-of.ts";
 import { listGnu, listOurs, listTarStream } from "../src/layers/listing.ts";
 import type { Listing } from "../src/layers/listing.ts";
 import { randomItems } from "../src/layers/random-items.ts";
+import { rounds } from "../src/rounds.ts";
 
 const missing = environment.missing ?? (await whyNoFaults(["bsdtar"]));
 
 /** Both others must see what our reader sees. */
 async function mustAgree(archive: Buffer, what: string): Promise<number> {
   const ours = listOurs(archive);
-  const [gnu, stream] = [await listGnu(archive), await listTarStream(archive)];
+  const [gnu, stream] = await Promise.all([listGnu(archive), listTarStream(archive)]);
   expect(ours.problem, what).toBeUndefined();
   expect(gnu.lines, `${what}: GNU tar`).toEqual(ours.lines);
   expect(stream.lines, `${what}: tar-stream`).toEqual(listOurs(archive, true).lines);
@@ -44,14 +45,12 @@ describe.skipIf(missing !== undefined)(
   `archives that are valid look the same to GNU tar, tar-stream and us (privileged${missing === undefined ? "" : `: ${missing}`})`,
   () => {
     test("real layers", async () => {
-      const { debian, app } = environment.corpus;
       let entries = 0;
-      for (const layout of [debian, app]) {
-        for (const [index, layer] of (await layerBlobs(layout)).entries()) {
-          entries += await mustAgree(layer, `${layout}, layer ${index}`);
-        }
+      // The lowest of them is all that the other image has.
+      for (const [index, layer] of (await layerBlobs(environment.corpus.app)).entries()) {
+        entries += await mustAgree(layer, `layer ${index}`);
       }
-      expect(entries).toBeGreaterThan(10_000);
+      expect(entries).toBeGreaterThan(5000);
     });
 
     test("archives of GNU tar and bsdtar in each of their formats", async () => {
@@ -66,11 +65,10 @@ describe.skipIf(missing !== undefined)(
       const seed = chooseSeed();
       process.stdout.write(`VARVE_SEED=${seed}\n`);
       const random = randomFrom(seed);
-      let entries = 0;
-      for (let round = 0; round < 300; round += 1) {
-        entries += await mustAgree(layerOf(randomItems(random)), `round ${round}`);
+      for (let round = 0; round < rounds(300, 60); round += 1) {
+        const items = randomItems(random);
+        expect(await mustAgree(layerOf(items), `round ${round}`), `round ${round}`).toBe(items.length);
       }
-      expect(entries).toBeGreaterThan(1000);
     });
   },
 );

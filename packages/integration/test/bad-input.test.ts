@@ -5,7 +5,9 @@ import { bash, exec, temporaryDirectory } from "@varve-tools/corpus";
 import { describe, expect, test } from "vitest";
 import { varve } from "../src/command.ts";
 import type { CommandRun } from "../src/command.ts";
+import { unmount } from "../src/faults/disk-image.ts";
 import { environment } from "../src/images-under-test.ts";
+import { pushTallImage } from "../src/many-images.ts";
 import { startTamperingProxy } from "../src/tampering-proxy.ts";
 import type { Tamper } from "../src/tampering-proxy.ts";
 
@@ -59,10 +61,11 @@ describe.skipIf(missing !== undefined)(`bad input (privileged${missing === undef
   ];
   for (const [what, how, status, line] of lies) {
     test(`${what} is refused, and the second try works`, async () => {
+      await pushTallImage(environment.registry, "tampered", 2);
       await using proxy = await startTamperingProxy(environment.registry);
       await using directory = await temporaryDirectory();
       proxy.tamper(how);
-      const reference = `${proxy.host}/debian:oci-gzip`;
+      const reference = `${proxy.host}/tampered:latest`;
       await expectCleanFailure(await pull(directory.path, reference), directory.path, status, line);
       proxy.tamper(undefined);
       expect(await pull(directory.path, reference)).toMatchObject({ status: 0 });
@@ -80,7 +83,7 @@ describe.skipIf(missing !== undefined)(`bad input (privileged${missing === undef
       await exec("mount", ["-o", "remount,size=600m", root]);
       expect(await pull(root, reference)).toMatchObject({ status: 0 });
     } finally {
-      await exec("umount", [root]);
+      await unmount(root);
     }
   });
 

@@ -7,6 +7,7 @@ import type { Client } from "@varve/client";
 import { putImage, startRegistry } from "@varve-tools/test-registry";
 import { exec } from "@varve-tools/corpus";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { unmount } from "../src/faults/disk-image.ts";
 import { whyNoFaults } from "../src/faults/missing.ts";
 
 const missing = await whyNoFaults([]);
@@ -29,7 +30,7 @@ describe.skipIf(missing !== undefined)(
     });
 
     afterAll(async () => {
-      await exec("umount", [disk]);
+      await unmount(disk);
       await rm(disk, { recursive: true });
     });
 

@@ -7,14 +7,15 @@ import { describe, expect, test } from "vitest";
 import { Bench } from "../src/faults/bench.ts";
 import { testBlob } from "../src/faults/bytes.ts";
 import { mustBeWhole, mustHave, put } from "../src/faults/content-scenario.ts";
-import { makeImage, withImage } from "../src/faults/disk-image.ts";
+import { makeImage, unmount, withImage } from "../src/faults/disk-image.ts";
 import { failEverywhere, flaws } from "../src/faults/failures.ts";
 import { whyNoFaults } from "../src/faults/missing.ts";
 import type { Occurrence } from "../src/faults/recording.ts";
+import { rounds } from "../src/rounds.ts";
 
 const missing = await whyNoFaults(["strace", "prlimit"]);
-/** Two minutes on a quiet machine. */
-const timeout = 900_000;
+/** When it hangs: two minutes on a quiet machine when thorough. */
+const timeout = 1_800_000;
 const scenarios = ["content", "metadata"];
 /** More than any of the scenarios needs, however busy the machine is. */
 const mostDescriptors = 60;
@@ -43,7 +44,7 @@ async function limitedDirectory(
     root: join(path, "store"),
     remount: async (how) => void (await exec("mount", ["-o", `remount,${how}`, path])),
     async [Symbol.asyncDispose]() {
-      await exec("umount", [path]);
+      await unmount(path);
       await directory[Symbol.asyncDispose]();
     },
   };
@@ -66,23 +67,26 @@ describe.skipIf(missing !== undefined)(
       { timeout },
       async (scenario) => {
         await using directory = await temporaryDirectory();
-        const { failures, problems } = await failEverywhere(scenario, directory.path, { mayIgnore });
+        const { failures, problems } = await failEverywhere(scenario, directory.path, { mayIgnore, every: 40 });
         const told = failures.filter(({ failure }) => failure !== undefined);
         process.stdout.write(`errors, ${scenario}: ${failures.length}, of which ${told.length} ended the work\n`);
         expect(problems).toEqual([]);
-        expect(told.length).toBeGreaterThan(failures.length / 2);
+        // What is short of descriptors may wait for others to be closed.
+        const all = ["ENOSPC", "EIO", "EDQUOT", "EROFS"];
+        expect([...new Set(told.map(({ error }) => error))]).toEqual(expect.arrayContaining(all));
       },
     );
 
     test.each(scenarios)(
       "with few descriptors %s is worked on to the end, or says that there are too few",
+      { timeout },
       async (scenario) => {
         await using directory = await temporaryDirectory();
         const bench = new Bench(scenario, directory.path);
         await bench.prepare();
         const ends: string[] = [];
-        // One more each time, until there are enough.
-        for (let more = 0; ends.at(-1) !== "done"; more += 1) {
+        // More each time, until there are enough.
+        for (let more = 0; ends.at(-1) !== "done"; more += rounds(1, 3)) {
           const onStart = async ({ pid }: { readonly pid?: number | undefined }): Promise<void> => {
             const open = (await readdir(`/proc/${pid}/fd`)).length;
             await exec("prlimit", ["--pid", String(pid), `--nofile=${open + more}`]);

@@ -10,11 +10,13 @@ import { chooseSeed } from "../src/faults/random.ts";
 import { fingerprint } from "../src/fingerprint.ts";
 import { environment } from "../src/images-under-test.ts";
 import type { FuzzSummary, FuzzTarget } from "../src/layers/fuzz.ts";
+import { headersOf } from "../src/layers/headers-of.ts";
 import { layerBlobs } from "../src/layers/layer-blobs.ts";
+import { rounds } from "../src/rounds.ts";
 
 const { missing } = environment;
 const program = join(import.meta.dirname, "../src/layers/fuzz.ts");
-/** More seconds than this is a hang. */
+/** More seconds than this without a word is a hang: it says something after every hundred archives. */
 const patience = 240;
 
 let directory = "";
@@ -23,10 +25,9 @@ const tars: string[] = [];
 beforeAll(async () => {
   if (missing !== undefined) return;
   directory = mkdtempSync(join(tmpdir(), "varve-fuzz-"));
-  const blobs = [...(await layerBlobs(environment.corpus.debian)), ...(await layerBlobs(environment.corpus.app))];
-  for (const [index, blob] of blobs.entries()) {
+  for (const [index, blob] of (await layerBlobs(environment.corpus.app)).entries()) {
     tars.push(join(directory, `${index}.tar`));
-    writeFileSync(tars.at(-1) ?? "", blob);
+    writeFileSync(tars.at(-1) ?? "", headersOf(blob));
   }
 });
 
@@ -37,9 +38,10 @@ afterAll(() => {
 async function fuzz(target: FuzzTarget, bytes: number, place: string): Promise<FuzzSummary> {
   const seed = chooseSeed();
   process.stdout.write(`${target}: VARVE_SEED=${seed}\n`);
-  const args = [program, target, String(bytes), String(seed), place, ...tars];
+  const args = ["--expose-gc", program, target, String(bytes), String(seed), place, ...tars];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
   const timer = setTimeout(() => child.kill("SIGKILL"), patience * 1000);
+  child.stderr.on("data", () => timer.refresh());
   const said = Promise.all([text(child.stdout), text(child.stderr)]);
   const [status] = await once(child, "close");
   clearTimeout(timer);
@@ -54,9 +56,9 @@ describe.skipIf(missing !== undefined)(
   `bytes changed in real layers (privileged${missing === undefined ? "" : `: ${missing}`})`,
   () => {
     test.each([
-      { target: "reader", bytes: 8_500_000 },
-      { target: "directory", bytes: 750_000 },
-      { target: "overlay", bytes: 750_000 },
+      { target: "reader", bytes: rounds(8_500_000, 1_000_000) },
+      { target: "directory", bytes: rounds(750_000, 100_000) },
+      { target: "overlay", bytes: rounds(750_000, 100_000) },
     ] as const)(
       "$bytes of them, $target: refused or taken, with nothing outside changed, nothing left open and no more memory",
       async ({ target, bytes }) => {

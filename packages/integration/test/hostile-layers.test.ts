@@ -33,7 +33,9 @@ async function problemsOf(workshop: Workshop, vector: HostileLayers): Promise<st
   const native = await unpackVector(workshop, "native", vector);
   const problems = [...native.problems];
   const parts = "tree" in vector.expect && vector.expect.partsLinks === true;
-  for (const way of ["overlay", "overlay alone"] as const) {
+  // A lowest layer waits for no parent: it is never alone.
+  const ways = vector.layers.length > 1 ? (["overlay", "overlay alone"] as const) : (["overlay"] as const);
+  for (const way of ways) {
     const overlay = await unpackVector(workshop, way, vector);
     problems.push(...overlay.problems);
     if (overlay.tree === undefined || native.tree === undefined) continue;

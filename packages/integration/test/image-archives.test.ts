@@ -1,9 +1,7 @@
 import { createReadStream, createWriteStream } from "node:fs";
 import { mkdir, readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { buffer } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
-import { gzipSync } from "node:zlib";
 import { exec, missingPrograms, temporaryDirectory } from "@varve-tools/corpus";
 import { openClient } from "@varve/client";
 import { readBlob, writeBlob } from "@varve/content";
@@ -14,11 +12,10 @@ import { exportArchive, exportLayout, importArchive, importLayout } from "@varve
 import type { ArchivedImage, ImageToExport, ImportStore } from "@varve/image-archive";
 import { mediaTypes, parseImageConfig, parseManifest } from "@varve/oci";
 import type { Descriptor, ImageConfig, Manifest } from "@varve/oci";
-import { pack } from "tar-stream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { environment, images } from "../src/images-under-test.ts";
 import { startContainerd } from "../src/other-tools/containerd.ts";
-import { writeLayout } from "../src/other-tools/image-layout.ts";
+import { layerOf, writeLayout } from "../src/other-tools/image-layout.ts";
 import { podmanIn } from "../src/other-tools/podman.ts";
 
 const tools = environment.missing === undefined ? await missingPrograms(["podman", "ctr", "containerd"]) : [];
@@ -35,7 +32,7 @@ beforeAll(async () => {
   scratch = await temporaryDirectory();
   if (missing !== undefined) return;
   layout = place("layout");
-  const layers = await Promise.all(["bottom", "top"].map(smallLayer));
+  const layers = await Promise.all(["bottom", "top"].map((file) => layerOf(`etc/${file}`, `${file}\n`.repeat(1000))));
   await writeLayout(layout, layers);
   [original] = JSON.parse(await readFile(join(layout, "index.json"), "utf8")).manifests;
 });
@@ -178,7 +175,11 @@ describe.skipIf(missing !== undefined)(
     test.each(images.filter(({ name: image }) => image.startsWith("app:")))(
       "$name comes from a registry, and goes back to it from a layout with the same manifest",
       async (tested) => {
-        await using client = await openClient({ root: place("client"), registry: { plainHttp: true } });
+        await using client = await openClient({
+          root: place("client"),
+          registry: { plainHttp: true },
+          durability: "none",
+        });
         const { target } = await client.fetch(tested.reference);
         const wanted = await raw(`docker://${tested.reference}`);
         const [directory, repository] = [place("from-registry"), `${environment.registry}/back-${(count += 1)}`];
@@ -329,17 +330,6 @@ async function readImage(
 ): Promise<{ readonly manifest: Manifest; readonly config: ImageConfig }> {
   const manifest = parseManifest(await readBlob(content, target), target);
   return { manifest, config: parseImageConfig(await readBlob(content, manifest.config)) };
-}
-
-async function smallLayer(
-  file: string,
-): Promise<{ readonly bytes: Uint8Array; readonly mediaType: string; readonly diffId: ReturnType<typeof digestOf> }> {
-  const packer = pack();
-  packer.entry({ name: "etc/", type: "directory", mtime: new Date(0) });
-  packer.entry({ name: `etc/${file}`, mtime: new Date(0) }, `${file}\n`.repeat(1000));
-  packer.finalize();
-  const tar = await buffer(packer);
-  return { bytes: gzipSync(tar), mediaType: mediaTypes.ociLayerGzip, diffId: digestOf(tar) };
 }
 
 /** An index of the small image for this machine, and of one for another that nobody has. */

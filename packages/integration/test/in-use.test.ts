@@ -6,6 +6,7 @@ import { describe, expect, test } from "vitest";
 import { varve } from "../src/command.ts";
 import { unless } from "../src/faults/codes.ts";
 import { environment } from "../src/images-under-test.ts";
+import { pushTallImage } from "../src/many-images.ts";
 import { compareTrees, readTree } from "../src/tree.ts";
 
 const { missing } = environment;
@@ -21,7 +22,7 @@ describe.skipIf(missing !== undefined)(
         const root = join(directory.path, "store");
         const inStore = (...args: string[]): ReturnType<typeof varve> => varve([...args, `--root=${root}`]);
         await using client = await openClient({ root, snapshotter });
-        const reference = `${environment.registry}/app:oci-gzip`;
+        const { reference } = await pushTallImage(environment.registry, `in-use-${snapshotter}`, 4);
         const { chainId, layers } = await client.pull(reference);
         const [mounted, written] = ["mounted", "written"].map((name) => join(directory.path, name)) as [string, string];
         for (const path of [mounted, written]) await mkdir(path);

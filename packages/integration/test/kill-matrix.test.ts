@@ -3,20 +3,25 @@ import { describe, expect, test } from "vitest";
 import { before, justAfter, killEverywhere } from "../src/faults/kill-matrix.ts";
 import type { Kill } from "../src/faults/kill-matrix.ts";
 import { whyNoFaults } from "../src/faults/missing.ts";
+import { rounds } from "../src/rounds.ts";
 
 const missing = await whyNoFaults(["strace"]);
-/** Two minutes on a quiet machine. */
-const timeout = 900_000;
+/** When it hangs: two minutes on a quiet machine when thorough. */
+const timeout = 1_800_000;
+/** Of the calls of each kind. */
+const every = 32;
 const kills: Kill[] = [];
+let kinds = 0;
 
 async function expectSurvival(scenario: string): Promise<void> {
   await using directory = await temporaryDirectory();
-  const matrix = await killEverywhere(scenario, directory.path);
+  const matrix = await killEverywhere(scenario, directory.path, { every, rows: rows.map(([, isIt]) => isIt) });
   kills.push(...matrix.kills);
+  kinds += matrix.kinds;
   process.stdout.write(`kills, ${scenario}: ${matrix.kills.length} of ${matrix.kinds} kinds\n`);
   expect(matrix.problems).toEqual([]);
-  // For each kind of call, on to a run that nothing was left to be killed in.
-  expect(matrix.survived).toBeGreaterThanOrEqual(matrix.kinds);
+  // On to a run that nothing was left to be killed in.
+  expect(matrix.survived).toBeGreaterThanOrEqual(matrix.beyond);
 }
 
 const data = /(^|\/)ingest\/#\.\*$/;
@@ -76,9 +81,9 @@ describe.skipIf(missing !== undefined)(
       expect(kills.filter(isIt)).not.toEqual([]);
     });
 
-    test("was killed more than 300 times", () => {
+    test("was killed more than 300 times when thorough, and else more often than there are kinds of calls", () => {
       process.stdout.write(`kills in all: ${kills.length}\n`);
-      expect(kills.length).toBeGreaterThan(300);
+      expect(kills.length).toBeGreaterThan(rounds(300, kinds));
     });
   },
 );

@@ -5,8 +5,10 @@ import type { Kill } from "../src/faults/kill-matrix.ts";
 import { whyNoFaults } from "../src/faults/missing.ts";
 
 const missing = await whyNoFaults(["strace"]);
-/** A minute on a quiet machine. */
-const timeout = 900_000;
+/** Not how long it may take, but when it hangs: three minutes on a quiet machine when thorough. */
+const timeout = 1_800_000;
+/** Of the calls of each kind. */
+const every = 8;
 const kills: Kill[] = [];
 
 const staged = /^overlay\/new-[^/]+$/;
@@ -54,11 +56,12 @@ describe.skipIf(missing !== undefined)(
       { timeout },
       async (backend) => {
         await using directory = await temporaryDirectory();
-        const matrix = await killEverywhere(backend, directory.path);
+        const matrix = await killEverywhere(backend, directory.path, { every, rows: rows.map(([, isIt]) => isIt) });
         kills.push(...matrix.kills);
         process.stdout.write(`kills, ${backend}: ${matrix.kills.length} of ${matrix.kinds} kinds\n`);
         expect(matrix.problems).toEqual([]);
-        expect(matrix.survived).toBeGreaterThanOrEqual(matrix.kinds);
+        // On to a run that nothing was left to be killed in.
+        expect(matrix.survived).toBeGreaterThanOrEqual(matrix.beyond);
       },
     );
 

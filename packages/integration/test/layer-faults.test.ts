@@ -46,7 +46,7 @@ afterEach(async () => {
 
 /** The root of one layer on the disk, with a lower file in it if it is a merged tree. */
 function rootFor(target: string): string {
-  const root = join(disk, "root");
+  const root = join(disk, target);
   mkdirSync(root);
   if (target === "overlay") return root;
   mkdirSync(join(root, "lower"));
@@ -55,7 +55,7 @@ function rootFor(target: string): string {
 }
 
 async function apply(target: string, tracer?: readonly string[]): Promise<ApplyFailure> {
-  const command = [process.execPath, program, target, join(disk, "root"), join(base, "layer.tar")];
+  const command = [process.execPath, program, target, join(disk, target), join(base, "layer.tar")];
   const [tracerName = "env", ...options] = tracer ?? [];
   const { stdout } = await exec(tracerName, [...options, ...command]);
   return JSON.parse(stdout) as ApplyFailure;
@@ -136,13 +136,15 @@ describe.skipIf(missing !== undefined)(
 
     test.each(faults)("$error of $call number $at names the entry", async ({ call, error, at }) => {
       await exec("mount", ["-t", "tmpfs", "none", disk]);
-      for (const target of targets) {
+      const inject = `inject=${call}:error=${error}:when=${at}`;
+      const tracer = ["strace", "-f", "--seccomp-bpf", "-o", "/dev/null", "-e", `trace=${call}`, "-e", inject];
+      const failing = targets.map(async (target) => {
         const root = rootFor(target);
-        const inject = `inject=${call}:error=${error}:when=${at}`;
-        const tracer = ["strace", "-f", "--seccomp-bpf", "-o", "/dev/null", "-e", `trace=${call}`, "-e", inject];
-        expect(await applyBesideCanary(target, tracer)).toMatchObject(failureOf(error));
+        const failed = await applyBesideCanary(target, tracer);
         rmSync(root, { recursive: true });
-      }
+        return failed;
+      });
+      expect(await Promise.all(failing)).toMatchObject(targets.map(() => failureOf(error)));
     });
 
     // F08

@@ -11,11 +11,14 @@ import { deepest } from "../src/layer-store/layer-model.ts";
 import { backends, LayerStoreScene } from "../src/layer-store/layer-store-scene.ts";
 import type { Backend } from "../src/layer-store/layer-store-scene.ts";
 import { RandomSequences } from "../src/layer-store/random-sequence.ts";
+import { rounds, thorough } from "../src/rounds.ts";
 
 const missing = await whyNoFaults([]);
 /** Side by side, each in a root of its own. */
 const lanes = 2;
-const sequencesOfALane = 10_000 / lanes / backends.length;
+const sequencesOfALane = rounds(10_000, 400) / lanes / backends.length;
+/** Milliseconds. */
+const limit = thorough ? 3_600_000 : undefined;
 
 let disk = "";
 const before = process.env["TMPDIR"];
@@ -48,14 +51,18 @@ async function runLane(backend: Backend, seed: number): Promise<void> {
 describe.skipIf(missing !== undefined).each(backends)(
   `random sequences over %s (privileged${missing === undefined ? "" : `: ${missing}`})`,
   (backend) => {
-    test(`${sequencesOfALane * lanes} of them give the answers of the model, and leave what the model has, then nothing`, async () => {
-      const seed = chooseSeed();
-      const seeds = Array.from({ length: lanes }, (_, lane) => seed + lane);
-      process.stdout.write(`layer store over ${backend}: VARVE_SEED=${seed}\n`);
-      const failures = (await Promise.allSettled(seeds.map((one) => runLane(backend, one)))).flatMap((lane) =>
-        lane.status === "rejected" ? [String(lane.reason)] : [],
-      );
-      expect(failures, `VARVE_SEED=${seed}`).toEqual([]);
-    });
+    test(
+      `${sequencesOfALane * lanes} of them give the answers of the model, and leave what the model has, then nothing`,
+      async () => {
+        const seed = chooseSeed();
+        const seeds = Array.from({ length: lanes }, (_, lane) => seed + lane);
+        process.stdout.write(`layer store over ${backend}: VARVE_SEED=${seed}\n`);
+        const failures = (await Promise.allSettled(seeds.map((one) => runLane(backend, one)))).flatMap((lane) =>
+          lane.status === "rejected" ? [String(lane.reason)] : [],
+        );
+        expect(failures, `VARVE_SEED=${seed}`).toEqual([]);
+      },
+      limit,
+    );
   },
 );

@@ -1,6 +1,7 @@
 import { open, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { createLinuxMounter } from "@varve/mount-linux";
 import { labelUidMapping } from "@varve/snapshots";
 import type { Snapshotter } from "@varve/snapshots";
 import { describe, expect, test } from "vitest";
@@ -138,7 +139,7 @@ describe.skipIf(missing !== undefined).each(backends)(
     });
 
     test("a mount that is busy stays, and is used as it is", async () => {
-      await using here = await opened(backend);
+      await using here = await opened(backend, { mounter: createLinuxMounter({ busyTimeoutMs: 20 }) });
       const { scene, store } = here;
       const dead = await store.createRWLayer("one");
       const root = await dead.mount();

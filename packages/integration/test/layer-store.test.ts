@@ -8,6 +8,7 @@ import { describe, expect, test } from "vitest";
 import { whyNoFaults } from "../src/faults/missing.ts";
 import { backends, bytesOf, LayerStoreScene, once } from "../src/layer-store/layer-store-scene.ts";
 import { dir, file, hardlink, layerOf, symlink, whiteout } from "../src/layers/layer-of.ts";
+import { rounds } from "../src/rounds.ts";
 
 const missing = await whyNoFaults([]);
 const base = layerOf([dir("d"), file("d/a", "base a"), file("d/b", "b".repeat(10_000)), symlink("l", "d/a")]);
@@ -186,7 +187,7 @@ describe.skipIf(missing !== undefined).each(backends)(
       await using here = await opened(backend);
       const { scene, store } = here;
       const other = await scene.store();
-      for (let round = 0; round < 30; round += 1) {
+      for (let round = 0; round < rounds(30, 5); round += 1) {
         const [mine, theirs] = await Promise.all([store.register(once(base)), other.register(once(base))]);
         expect((await bytesOf(mine.tarStream())).equals(base)).toBe(true);
         expect((await bytesOf(theirs.tarStream())).equals(base)).toBe(true);

@@ -9,6 +9,7 @@ import type { Workshop } from "../src/hostile/workshop.ts";
 import { xattrsOf } from "../src/hostile/xattrs-of.ts";
 import { environment } from "../src/images-under-test.ts";
 import { differencesFrom, emptyLayout, layersOf, umociTree } from "../src/other-tools/layout.ts";
+import { severalLayers } from "../src/other-tools/several-layers.ts";
 import { changeTree, makeTree } from "../src/other-tools/source-tree.ts";
 import type { Fullness } from "../src/other-tools/source-tree.ts";
 
@@ -137,21 +138,6 @@ describe.skipIf(missing !== undefined)(
     });
   },
 );
-
-/** An image of four layers by umoci: a tree, its changes, a whiteout and an opaque directory. */
-async function severalLayers(directory: string): Promise<string> {
-  const [source, bundle] = [join(directory, "source"), join(directory, "bundle")];
-  await mkdir(source);
-  await makeTree(source, "everything");
-  const image = await emptyLayout(join(directory, "layout"));
-  await exec("umoci", ["insert", "--image", image, source, "/"]);
-  await exec("umoci", ["unpack", "--image", image, bundle]);
-  await changeTree(join(bundle, "rootfs"));
-  await exec("umoci", ["repack", "--image", image, bundle]);
-  await exec("umoci", ["insert", "--image", image, "--whiteout", "/opt/new"]);
-  await exec("umoci", ["insert", "--image", image, "--opaque", join(source, "etc"), "/usr/lib"]);
-  return image;
-}
 
 async function gnuTarTree(archive: string): Promise<Tree> {
   await using directory = await temporaryDirectory();

@@ -5,10 +5,13 @@ import { exec } from "@varve-tools/corpus";
 import { expect, test } from "vitest";
 import { whyNoFaults } from "../src/faults/missing.ts";
 import type { ManyEntriesCost } from "../src/layers/many-entries.ts";
+import { rounds } from "../src/rounds.ts";
 
 const missing = await whyNoFaults([]);
 const program = join(import.meta.dirname, "../src/layers/many-entries.ts");
-const million = 1_000_000;
+const many = rounds(1_000_000, 200_000);
+/** At quadratic cost the eighth tenth costs three times the third. Others on the machine make some tenths dearer, and none cheaper. */
+const mostRatio = 1.6;
 
 /** In memory: a disk would be busy with its own. */
 async function costOf(count: number): Promise<ManyEntriesCost> {
@@ -27,14 +30,17 @@ async function costOf(count: number): Promise<ManyEntriesCost> {
 }
 
 test.skipIf(missing !== undefined)(
-  `a million entries in one directory cost twice as much as half of them, and no more memory than any layer may (privileged${missing === undefined ? "" : `: ${missing}`})`,
+  `of ${many} entries in one directory the last cost what the first do, and no more memory than any layer may (privileged${missing === undefined ? "" : `: ${missing}`})`,
   async () => {
-    let [half, whole] = [await costOf(million / 2), await costOf(million)];
-    for (let attempt = 1; attempt < 3 && whole.cpu > 2.5 * half.cpu; attempt += 1) {
-      [half, whole] = [await costOf(million / 2), await costOf(million)];
+    let first = Infinity;
+    let last = Infinity;
+    for (let attempt = 0; attempt < 5 && !(last < mostRatio * first); attempt += 1) {
+      const { cpu, entries, megabytes } = await costOf(many);
+      expect(entries).toBe(many);
+      expect(megabytes).toBeLessThan(200);
+      first = Math.min(first, ...cpu.slice(0, 3));
+      last = Math.min(last, ...cpu.slice(-3));
     }
-    expect(whole.entries).toBe(million);
-    expect(whole.cpu).toBeLessThan(2.5 * half.cpu);
-    expect(whole.megabytes).toBeLessThan(200);
+    expect(last).toBeLessThan(mostRatio * first);
   },
 );

@@ -46,7 +46,7 @@ describe.skipIf(missing !== undefined)(`odd layers (privileged${missing === unde
     const reference = `${environment.registry}/odd:v1`;
     await bash(makeImage, [join(directory.path, "work"), reference]);
     const treeOf = async (name: string, options: OpenClientOptions): Promise<Map<string, TreeEntry>> => {
-      await using client = await openClient({ ...options, root: join(directory.path, name) });
+      await using client = await openClient({ ...options, root: join(directory.path, name), durability: "none" });
       await client.pull(reference);
       const mounted = join(directory.path, `${name}-mounted`);
       await mkdir(mounted);

@@ -1,12 +1,16 @@
 import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { exec, missingPrograms, startDockerRegistry, temporaryDirectory } from "@varve-tools/corpus";
-import type { DockerRegistry } from "@varve-tools/corpus";
 import { openClient, openRegistry } from "@varve/client";
-import { parseManifest } from "@varve/oci";
-import type { Descriptor } from "@varve/oci";
+import { createMemoryContentStore } from "@varve/content-memory";
+import { pushBlob } from "@varve/remotes";
+import { createRegistryResolver } from "@varve/remotes-registry";
 import { describe, expect, test } from "vitest";
+import { startHttpFront } from "../src/http-front.ts";
+import type { HttpFront } from "../src/http-front.ts";
 import { environment } from "../src/images-under-test.ts";
+import { makeImage } from "../src/made-image.ts";
+import type { MadeImage } from "../src/made-image.ts";
 import { startContainerd } from "../src/other-tools/containerd.ts";
 import { startRelay } from "../src/relay.ts";
 
@@ -15,32 +19,31 @@ const [noContainerd] = await missingPrograms(["containerd", "ctr"]);
 /** Nothing of this machine's user, and no long waits. */
 const quiet = { credentials: async () => undefined, retryDelay: 10 };
 const repository = "team/app";
-const manifestType = "application/vnd.oci.image.manifest.v1+json";
+/** No port that the system gives out: any server that starts meanwhile could be given that. */
+const nobody = "127.0.0.1:1";
+const content = createMemoryContentStore();
+const image = await makeImage(content, [8_000_000, 50_000, 20_000]);
+const { digest } = image.target;
+const blobs = [image.config, ...image.layers];
 
 // T3, T4, U-HOST.1, U-HOST.2, C-RES.4: Debian's docker-registry in every part
 describe.skipIf(missing !== undefined)(
   `a pull by mirrors (privileged${missing === undefined ? "" : `: ${missing}`})`,
   () => {
     test("passes by those that are down or empty, and asks the registry only what the tag means", async () => {
-      await using origin = await startDockerRegistry();
-      await using empty = await startDockerRegistry();
-      await using good = await startDockerRegistry();
-      const down = await startDockerRegistry();
-      await down.close();
-      const { digest, blobs } = await push(origin);
-      await push(good);
+      await using origin = await startSeenRegistry(image);
+      await using empty = await startSeenRegistry();
+      await using good = await startSeenRegistry(image);
       await using directory = await temporaryDirectory();
-      const mirrors = [[down.host], [empty.host], [good.host, `capabilities = ["pull"]`]] as const;
+      const mirrors = [[nobody], [empty.host], [good.host, `capabilities = ["pull"]`]] as const;
       await configure(directory.path, origin.host, mirrors);
 
-      const asked = await askedDuring([origin, empty, good], async () => {
-        expect(await fetched(directory.path, origin.host)).toBe(digest);
-      });
-      expect(asked[0]).toEqual([`HEAD /v2/${repository}/manifests/v1`]);
+      expect(await fetched(directory.path, origin.host)).toBe(digest);
+      expect(origin.requests).toEqual([`HEAD /v2/${repository}/manifests/v1`]);
       const ns = `?ns=${encodeURIComponent(origin.host)}`;
-      expect(asked[1]?.[0]).toBe(`HEAD /v2/${repository}/manifests/v1${ns}`);
-      expect(asked[1]?.filter((request) => !request.endsWith(ns))).toEqual([]);
-      expect(asked[2]?.toSorted()).toEqual(
+      expect(empty.requests[0]).toBe(`HEAD /v2/${repository}/manifests/v1${ns}`);
+      expect(empty.requests.filter((request) => !request.endsWith(ns))).toEqual([]);
+      expect(good.requests.toSorted()).toEqual(
         [`manifests/${digest}`, ...blobs.map((blob) => `blobs/${blob.digest}`)]
           .map((path) => `GET /v2/${repository}/${path}${ns}`)
           .toSorted(),
@@ -49,11 +52,9 @@ describe.skipIf(missing !== undefined)(
 
     // U-HOST.1, U-HOST.2: containerd itself with the same directory
     test.skipIf(noContainerd !== undefined)("asks the same servers for the same things as containerd", async () => {
-      await using origin = await startDockerRegistry();
-      await using empty = await startDockerRegistry();
-      await using good = await startDockerRegistry();
-      await push(origin);
-      await push(good);
+      await using origin = await startSeenRegistry(image);
+      await using empty = await startSeenRegistry();
+      await using good = await startSeenRegistry(image);
       await using directory = await temporaryDirectory();
       const mirrors = [[empty.host], [good.host, `capabilities = ["pull"]`]] as const;
       await configure(directory.path, origin.host, mirrors);
@@ -62,21 +63,18 @@ describe.skipIf(missing !== undefined)(
       const reference = `${origin.host}/${repository}:v1`;
       const hosts = join(directory.path, "hosts");
       const registries = [origin, empty, good];
-      const theirs = await askedDuring(registries, async () => {
-        await containerd.ctr("content", "fetch", "--hosts-dir", hosts, reference);
-      });
-      const ours = await askedDuring(registries, async () => {
-        await fetched(directory.path, origin.host);
-      });
+      await containerd.ctr("content", "fetch", "--hosts-dir", hosts, reference);
+      const theirs = taken(registries);
+      await fetched(directory.path, origin.host);
+      const ours = taken(registries);
       expect(ours.map(distinct)).toEqual(theirs.map(distinct));
       expect(ours.map(({ length }) => length > 0)).toEqual([true, true, true]);
     });
 
     // cli.md 2.5: skopeo itself with the same file
     test("finds by a registries.conf what skopeo finds, in the same places", async () => {
-      await using empty = await startDockerRegistry();
-      await using good = await startDockerRegistry();
-      const { digest } = await push(good);
+      await using empty = await startSeenRegistry();
+      await using good = await startSeenRegistry(image);
       await using directory = await temporaryDirectory();
       const file = join(directory.path, "registries.conf");
       await writeFile(
@@ -91,43 +89,38 @@ describe.skipIf(missing !== undefined)(
       );
       const reference = "registry.example/foo/app:v1";
 
-      const theirs = await askedDuring([empty, good], async () => {
-        const inspect = ["inspect", "--no-tags", "--format", "{{.Digest}}", `docker://${reference}`];
-        expect((await exec("skopeo", ["--registries-conf", file, ...inspect])).stdout.trim()).toBe(digest);
-      });
-      const ours = await askedDuring([empty, good], async () => {
-        await using registry = disposable(
-          await openRegistry({ ...quiet, hostsDirectories: [], registriesFiles: [file] }),
-        );
-        expect((await registry.resolve(reference)).descriptor.digest).toBe(digest);
-      });
+      const inspect = ["inspect", "--no-tags", "--format", "{{.Digest}}", `docker://${reference}`];
+      expect((await exec("skopeo", ["--registries-conf", file, ...inspect])).stdout.trim()).toBe(digest);
+      const theirs = taken([empty, good]);
+      await using registry = disposable(
+        await openRegistry({ ...quiet, hostsDirectories: [], registriesFiles: [file] }),
+      );
+      expect((await registry.resolve(reference)).descriptor.digest).toBe(digest);
+      const ours = taken([empty, good]);
       expect(tagsAskedFor(ours)).toEqual([["/v2/mirror/of/app/manifests/v1"], ["/v2/team/app/manifests/v1"]]);
       expect(tagsAskedFor(ours)).toEqual(tagsAskedFor(theirs));
     });
 
     test("gets from the registry only the blob that the mirror lacks", async () => {
-      await using origin = await startDockerRegistry();
+      await using origin = await startSeenRegistry(image);
       await using mirror = await startDockerRegistry();
-      const { digest, blobs } = await push(origin);
-      await push(mirror);
+      await push(mirror.host, image);
       const lacking = `/v2/${repository}/blobs/${blobs.at(-1)?.digest}`;
       const { status } = await fetch(`http://${mirror.host}${lacking}`, { method: "DELETE" });
       expect(status).toBe(202);
       await using directory = await temporaryDirectory();
       await configure(directory.path, origin.host, [[mirror.host]]);
 
-      const [asked] = await askedDuring([origin], async () => {
-        expect(await fetched(directory.path, origin.host)).toBe(digest);
-      });
-      expect(asked).toEqual([`GET ${lacking}`]);
+      expect(await fetched(directory.path, origin.host)).toBe(digest);
+      expect(origin.requests).toEqual([`GET ${lacking}`]);
     });
 
     // U-FET.2
     test("goes on at the registry where the mirror breaks off, and no byte comes twice", async () => {
       await using real = await startDockerRegistry();
       await using mirror = await startDockerRegistry();
-      const { digest, blobs } = await push(real);
-      await push(mirror);
+      await push(real.host, image);
+      await push(mirror.host, image);
       await using origin = await startRelay(real.host);
       await using frail = await startRelay(mirror.host, { cutAfter: 300_000 });
       await using directory = await temporaryDirectory();
@@ -136,28 +129,38 @@ describe.skipIf(missing !== undefined)(
       expect(await fetched(directory.path, origin.host)).toBe(digest);
       expect(frail.cuts).toBeGreaterThan(0);
       const size = blobs.reduce((sum, blob) => sum + blob.size, 0);
-      expect(frail.bytes).toBeGreaterThan(300_000);
+      expect(frail.bytes).toBeGreaterThanOrEqual(300_000);
+      // What the client had not taken out of its socket's last chunks when they were cut is lost; the rest is heads.
       expect(frail.bytes + origin.bytes).toBeLessThan(1.1 * size + 50_000);
     });
   },
 );
 
-/** Puts the image there as `v1`, unchanged. */
-async function push({ host }: DockerRegistry): Promise<{ readonly digest: string; readonly blobs: Descriptor[] }> {
-  const layout = `oci:${environment.corpus.app}:latest`;
-  const target = `docker://${host}/${repository}:v1`;
-  await exec("skopeo", ["copy", "-q", "--preserve-digests", "--dest-tls-verify=false", layout, target]);
-  const answer = await fetch(`http://${host}/v2/${repository}/manifests/v1`, { headers: { accept: manifestType } });
-  const { config, layers } = parseManifest(new Uint8Array(await answer.arrayBuffer()));
-  return { digest: answer.headers.get("docker-content-digest") ?? "none", blobs: [config, ...layers] };
+/** Debian's docker-registry, with what it is asked from now on; with an image or empty. */
+async function startSeenRegistry(stored?: MadeImage): Promise<HttpFront> {
+  const registry = await startDockerRegistry();
+  if (stored !== undefined) await push(registry.host, stored);
+  const front = await startHttpFront(registry.host);
+  return {
+    ...front,
+    async [Symbol.asyncDispose]() {
+      await front[Symbol.asyncDispose]();
+      await registry.close();
+    },
+  };
 }
 
-/** What each registry was asked meanwhile. */
-async function askedDuring(registries: readonly DockerRegistry[], body: () => Promise<void>): Promise<string[][]> {
-  const before = await Promise.all(registries.map((registry) => registry.requests()));
-  await body();
-  const after = await Promise.all(registries.map((registry) => registry.requests()));
-  return after.map((requests, index) => requests.slice(before[index]?.length));
+/** Puts the image there as `v1`. */
+async function push(host: string, { config, layers, target }: MadeImage): Promise<void> {
+  await using resolver = disposable(createRegistryResolver({ plainHttp: true }));
+  const pusher = resolver.pusher(`${host}/${repository}`);
+  for (const blob of [config, ...layers]) await pushBlob(blob, { provider: content, pusher });
+  await pushBlob(target, { provider: content, pusher, tags: ["v1"] });
+}
+
+/** What each registry was asked since it was last looked at. */
+function taken(registries: readonly HttpFront[]): string[][] {
+  return registries.map(({ requests }) => requests.splice(0));
 }
 
 function distinct(requests: readonly string[]): string[] {

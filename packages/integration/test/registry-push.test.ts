@@ -233,8 +233,9 @@ describe.skipIf(missing.length > 0)(
     });
 
     test("is copied from, over connections that are cut on both sides, and little goes over them twice", async () => {
+      const cutAfter = 2 * mib;
       await using source = await startDockerRegistry();
-      await using relay = await startRelay(source.host, { cutAfter: 5 * mib });
+      await using relay = await startRelay(source.host, { cutAfter });
       await using server = createRegistryServer({ content: createMemoryContentStore() });
       const { host, port } = await server.listen();
       await using proxy = await startUploadProxy(`${host}:${port}`);
@@ -245,10 +246,12 @@ describe.skipIf(missing.length > 0)(
       for (const at of [3, 10]) proxy.cutAt(at * mib);
       const from = { fetcher: resolver.fetcher(`${relay.host}/app`), target };
       await copyImage(from, { pusher: resolver.pusher(`${proxy.host}/app`), tags: ["v1"] });
-      expect([relay.cuts > 2, proxy.cuts]).toEqual([true, 2]);
+      expect(proxy.cuts).toBe(2);
+      // Its cuts leave stretches of about 3, 7 and 6 MiB, which take 2, 4 and 3 connections of 2 MiB; the last of each need not be cut.
+      expect(relay.cuts).toBeGreaterThanOrEqual(1 + 3 + 2);
       expect(proxy.passed).toBeLessThan(1.1 * 16 * mib);
-      // What waits in the system's buffers when the other side is cut is lost.
-      expect(relay.bytes).toBeLessThan(2 * 16 * mib);
+      // Each cut on the other side loses at most what one connection brought, each cut on this side the last chunks of a socket.
+      expect(relay.bytes).toBeLessThan(16 * mib + 2 * cutAfter + relay.cuts * 0.25 * mib);
       expect((await resolver.resolve(`${host}:${port}/app:v1`)).descriptor.digest).toBe(target.digest);
     });
 

@@ -1,10 +1,12 @@
 import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { join } from "node:path";
 import { exec, temporaryDirectory } from "@varve-tools/corpus";
 import { describe, expect, test } from "vitest";
 import { launcher, varve } from "../src/command.ts";
 import { environment } from "../src/images-under-test.ts";
+import { layerOf, writeLayout } from "../src/other-tools/image-layout.ts";
 
 const { missing } = environment;
 
@@ -12,7 +14,8 @@ describe.skipIf(missing !== undefined)(`varve serve (privileged${missing === und
   test("takes a push from skopeo, and gives the same bytes to skopeo and to varve", async () => {
     await using directory = await temporaryDirectory();
     await using server = await serve(join(directory.path, "served"));
-    const layout = `oci:${environment.corpus.app}:latest`;
+    const layers = [await layerOf("etc/large", randomBytes(3_000_000)), await layerOf("etc/small", "small\n")];
+    const layout = `oci:${await writeLayout(join(directory.path, "layout"), layers)}`;
     const remote = `docker://${server.host}/team/app:v1`;
     await exec("skopeo", ["copy", "-q", "--preserve-digests", "--dest-tls-verify=false", layout, remote]);
     const back = `oci:${join(directory.path, "back")}:latest`;

@@ -11,6 +11,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { createLayerWriter, settleLayer } from "@varve/archive";
 import type { LayerWriterOptions, LowerQuestions } from "@varve/archive";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -18,11 +19,12 @@ import { codeOf } from "../src/faults/codes.ts";
 import { fingerprint } from "../src/fingerprint.ts";
 import { dir, file, hardlink, layerOf, opaque, symlink, whiteout } from "../src/layers/layer-of.ts";
 import type { Item } from "../src/layers/layer-of.ts";
+import { rounds } from "../src/rounds.ts";
 import { startSwapper } from "../src/swapper.ts";
 import type { Swapper } from "../src/swapper.ts";
 
 const isRoot = process.geteuid?.() === 0;
-const rounds = 800;
+const tries = rounds(800, 100);
 const secret = "canary: nobody may read this";
 
 /** What a layer has in one of the directories that are swapped: every kind of entry, and things for the layers below to answer. */
@@ -146,11 +148,13 @@ class Tally {
     this.ends[end] = (this.ends[end] ?? 0) + 1;
   }
 
-  /** How many failed because of an exchange. */
-  get failed(): number {
-    return Object.entries(this.ends)
-      .filter(([end]) => !end.endsWith(": done"))
-      .reduce((sum, [, count]) => sum + count, 0);
+  /**
+   * Whether enough was tried while names were exchanged, something failed because of that, and all of these have been done. How
+   * many tries that takes is up to the machine: tests go on until it is so.
+   */
+  wasRace(...all: readonly string[]): boolean {
+    const hasFailed = Object.keys(this.ends).some((end) => !end.endsWith(": done"));
+    return this.hits > tries / 2 && hasFailed && all.every((what) => this.ends[`${what}: done`] !== undefined);
   }
 }
 
@@ -166,8 +170,10 @@ function apply(root: string, options: LayerWriterOptions): LowerQuestions | unde
 }
 
 // K20
-describe.skipIf(!isRoot)(`directories swapped for links by another thread, ${rounds} times (needs root)`, () => {
-  test("a layer that is applied in place leaves what the links lead to as it is, and takes nothing from it", async () => {
+describe.skipIf(!isRoot)(`directories swapped for links by another thread, ${tries} times (needs root)`, () => {
+  test("a layer that is applied in place leaves what the links lead to as it is, and takes nothing from it", async ({
+    signal,
+  }) => {
     const root = join(base, "root");
     const tally = new Tally();
     const before = fingerprint(canary);
@@ -175,7 +181,8 @@ describe.skipIf(!isRoot)(`directories swapped for links by another thread, ${rou
     // None of these names goes through another that is swapped, or it would be this thread that reaches outside.
     await using swapper = await startSwapper(pairs(root, links));
     let last: string | undefined;
-    for (let round = 0; round < rounds; round += 1) {
+    for (let round = 0; round < tries || !tally.wasRace(); round += 1) {
+      await nextTurn(undefined, { signal });
       for (const link of links) linkAt(link, canary);
       place(root, "a", "d/e");
       tally.try("apply", swapper, () => apply(root, {}));
@@ -183,11 +190,11 @@ describe.skipIf(!isRoot)(`directories swapped for links by another thread, ${rou
       last = mustKeepNoSecret(last, root);
     }
     process.stdout.write(`in place: ${swapper.swaps} swaps, ${tally.hits} hits, ${JSON.stringify(tally.ends)}\n`);
-    expect(tally.hits).toBeGreaterThan(rounds / 2);
-    expect(tally.failed).toBeGreaterThan(0);
   });
 
-  test("a layer for an overlay, and what it then asks of the layers below, leave it as it is, and copy nothing of it", async () => {
+  test("a layer for an overlay, and what it then asks of the layers below, leave it as it is, and copy nothing of it", async ({
+    signal,
+  }) => {
     const [upper, lower] = [join(base, "upper"), join(base, "lower")];
     const ofUpper = ["link", "other link"].map((name) => join(base, name));
     const ofLower = ["link below", "other link below"].map((name) => join(base, name));
@@ -195,7 +202,8 @@ describe.skipIf(!isRoot)(`directories swapped for links by another thread, ${rou
     const before = fingerprint(canary);
     await using swapper = await startSwapper([...pairs(upper, ofUpper), ...pairs(lower, ofLower)]);
     let last: string | undefined;
-    for (let round = 0; round < rounds; round += 1) {
+    for (let round = 0; round < tries || !tally.wasRace("settle"); round += 1) {
+      await nextTurn(undefined, { signal });
       for (const link of [...ofUpper, ...ofLower]) linkAt(link, canary);
       place(lower, "a", "d/e");
       place(upper);
@@ -206,8 +214,5 @@ describe.skipIf(!isRoot)(`directories swapped for links by another thread, ${rou
       aside(lower);
     }
     process.stdout.write(`overlay: ${swapper.swaps} swaps, ${tally.hits} hits, ${JSON.stringify(tally.ends)}\n`);
-    expect(tally.hits).toBeGreaterThan(rounds / 2);
-    expect(tally.failed).toBeGreaterThan(0);
-    expect(tally.ends["settle: done"]).toBeGreaterThan(0);
   });
 });

@@ -1,6 +1,8 @@
 import { join } from "node:path";
+import { everyNth } from "../rounds.ts";
 import { Bench } from "./bench.ts";
 import { twoAtATime } from "./parallel.ts";
+import { placeOf } from "./recording.ts";
 import type { Kind, Occurrence } from "./recording.ts";
 import type { SystemCall } from "./system-call.ts";
 import type { Failure } from "./victim.ts";
@@ -21,6 +23,8 @@ export interface FailureMatrix {
 export interface FailureOptions {
   /** Whether an error of this sync is nothing that the caller must know of. */
   mayIgnore(sync: Occurrence): boolean;
+  /** Of the calls of one name that fail with one error, every so manieth does; all when thorough. */
+  readonly every: number;
 }
 
 /** The errors that calls are made to end with: no space, no more descriptors, a quota, a read-only or a broken disk. */
@@ -36,7 +40,7 @@ const errors: readonly (readonly [call: RegExp, path: RegExp, errors: readonly s
 ];
 
 /**
- * Lets each single call with which a process changes its store fail, with each error that it may end with. The process must
+ * Lets single calls with which a process changes its store fail, with each error that they may end with. The process must
  * say so, and a new one must then be able to do the same work, which must leave what work without a failure leaves.
  */
 export async function failEverywhere(scenario: string, base: string, options: FailureOptions): Promise<FailureMatrix> {
@@ -44,11 +48,12 @@ export async function failEverywhere(scenario: string, base: string, options: Fa
   const kinds = await bench.prepare();
   const failures: InjectedFailure[] = [];
   const problems: string[] = [];
-  await twoAtATime(faultsOf(kinds), async ({ thread, name, occurrence, error }, place) => {
-    const { n, nOfFile, call } = occurrence;
-    // How often Node wakes its own threads with a write, and would die of an error, is not the same twice.
-    const target = name === "write" ? { at: nOfFile, file: join(bench.root(place), call.file ?? "") } : { at: n };
-    const trace = { ...bench.trace(place), ...target, thread, inject: `${name}:error=${error}:when=${target.at}` };
+  const alike = Map.groupBy(faultsOf(kinds), ({ name, error }) => `${name} ${error}`);
+  const chosen = [...alike.values()].flatMap((faults) => everyNth(faults, options.every));
+  await twoAtATime(chosen, async ({ thread, name, occurrence, error }, place) => {
+    const { n, file: relative } = placeOf({ thread, name }, occurrence);
+    const file = relative === undefined ? undefined : join(bench.root(place), relative);
+    const trace = { ...bench.trace(place), file, thread, inject: `${name}:error=${error}:when=${n}` };
     const { outcome, problems: found } = await bench.run(place, { trace }, "kill");
     const { failure, end, stderr } = outcome;
     if (end === "crashed" || end === "killed") found.push(`${end}: ${stderr}`);
@@ -59,7 +64,7 @@ export async function failEverywhere(scenario: string, base: string, options: Fa
     if (end === "done" && injected?.name.includes("sync") === true && !options.mayIgnore(occurrence)) {
       found.push("it acknowledged what it could not sync");
     }
-    const where = `${thread} ${name} ${n} ${injected?.paths.join(" ")} ${error}, after ${outcome.steps.at(-1)}`;
+    const where = `${thread} ${name} ${occurrence.n} ${injected?.paths.join(" ")} ${error}, after ${outcome.steps.at(-1)}`;
     problems.push(...found.map((problem) => `${where}: ${problem}`));
   });
   return { failures, problems };

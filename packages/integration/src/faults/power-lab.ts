@@ -1,21 +1,21 @@
 import type { ChildProcess } from "node:child_process";
 import { mkdir, readFile, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate as turn, setTimeout as sleep } from "node:timers/promises";
 import { copyImage, copyWhileMounted, makeImage, withImage } from "./disk-image.ts";
 import type { CutFlag, Disk, Filesystem } from "./disk-image.ts";
 import { differences, diskUse } from "./disk.ts";
 import { kindsOf } from "./recording.ts";
-import type { Kind } from "./recording.ts";
+import type { Kind, Place } from "./recording.ts";
 import { changingCalls } from "./system-call.ts";
 import { Crew } from "./victim.ts";
 import type { Outcome, Thread, Trace } from "./victim.ts";
 
-/** When the power goes: so many milliseconds after the work has begun, or right before the n-th call of a kind. */
+/** When the power goes: so many milliseconds after the work has begun, or right before a call of a kind. */
 export interface Cut {
   /** `copy`: the power stays on; the disk is copied while the process stands still, and the copy is all that there is then. */
   readonly flag: CutFlag | "copy";
-  readonly when: number | { readonly thread: Thread; readonly name: string; readonly n: number };
+  readonly when: number | ({ readonly thread: Thread; readonly name: string } & Place);
 }
 
 /** Cuts the power while a process works on a store, which has a disk of its own. */
@@ -76,7 +76,11 @@ export class PowerLab {
         };
         cutting = cut().finally(() => child.kill("SIGKILL"));
       };
-      const { end, steps: done } = await this.#crew.work(root, { trace: this.#trace(place, when), onStart, onStep });
+      const { end, steps: done } = await this.#crew.work(root, {
+        trace: this.#trace(place, root, when),
+        onStart,
+        onStep,
+      });
       over.abort();
       await cutting;
       await power.restart();
@@ -98,11 +102,12 @@ export class PowerLab {
     return { cut: () => cutter(flag), restart: () => disk.restart() };
   }
 
-  #trace(place: string, when: Cut["when"]): Trace | undefined {
+  #trace(place: string, root: string, when: Cut["when"]): Trace | undefined {
     if (typeof when === "number") return undefined;
-    const { thread, name, n } = when;
+    const { thread, name, n, file } = when;
     return {
       thread,
+      file: file === undefined ? undefined : join(root, file),
       calls: changingCalls,
       inject: `${name}:signal=SIGSTOP:when=${n}`,
       log: join(this.#base, `${place}.strace`),
@@ -130,10 +135,15 @@ export class PowerLab {
 async function stopped(pid: number | undefined, over: AbortSignal): Promise<void> {
   while (!over.aborted) {
     const states = await Promise.all((await threadsOf(pid)).map((id) => stateOf(`/proc/${pid}/task/${id}/stat`)));
-    // What it had said by then is heard within milliseconds.
-    if (states.includes("T")) return sleep(10);
+    if (states.includes("T")) return heard();
     await sleep(2);
   }
+}
+
+/** What is in a pipe by now has been read after two turns: between them the event loop looks at everything that is open. */
+async function heard(): Promise<void> {
+  await turn();
+  await turn();
 }
 
 async function threadsOf(pid: number | undefined): Promise<string[]> {

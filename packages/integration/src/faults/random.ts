@@ -1,3 +1,7 @@
+import { thorough } from "../rounds.ts";
+
+const usualSeed = 1;
+
 /** Numbers from 0 to below 1 that are the same for the same seed (mulberry32). */
 export function randomFrom(seed: number): () => number {
   let state = seed;
@@ -9,8 +13,12 @@ export function randomFrom(seed: number): () => number {
   };
 }
 
-/** The seed that `VARVE_SEED` asks for, or a new one. */
+/**
+ * The seed that `VARVE_SEED` asks for; else always the same one, so that a change is not judged by another's luck, or a new one when
+ * thorough.
+ */
 export function chooseSeed(): number {
   const asked = Number(process.env["VARVE_SEED"]);
-  return Number.isSafeInteger(asked) && asked > 0 ? asked : Math.floor(Math.random() * 2 ** 31);
+  if (Number.isSafeInteger(asked) && asked > 0) return asked;
+  return thorough ? Math.floor(Math.random() * 2 ** 31) : usualSeed;
 }

@@ -17,13 +17,22 @@ export interface Occurrence {
   /** The how manieth of those about the same file. */
   readonly nOfFile: number;
   readonly call: SystemCall;
+  /** The last one before it that changed the store, in the same thread. */
+  readonly previous: SystemCall | undefined;
   /** The last step that was acknowledged before it. */
   readonly after: string | undefined;
+}
+
+/** The n-th call of a kind; of those about this file, relative to the root of the store, if there is one. */
+export interface Place {
+  readonly n: number;
+  readonly file?: string | undefined;
 }
 
 /** What changed the store in a run in which all threads were traced. */
 export function kindsOf({ calls, steps, threads }: Outcome): Kind[] {
   const kinds = new Map<string, { thread: Thread; name: string; count: number; calls: Occurrence[] }>();
+  const lastOf = new Map<number | undefined, SystemCall>();
   for (const call of calls) {
     const thread = threadOf(call, threads);
     const key = `${thread} ${call.name}`;
@@ -31,9 +40,19 @@ export function kindsOf({ calls, steps, threads }: Outcome): Kind[] {
     kinds.set(key, kind);
     kind.count += 1;
     const nOfFile = 1 + kind.calls.filter((other) => other.call.file === call.file).length;
-    if (call.changes) kind.calls.push({ n: kind.count, nOfFile, call, after: steps[call.said - 1] });
+    if (!call.changes) continue;
+    kind.calls.push({ n: kind.count, nOfFile, call, previous: lastOf.get(call.thread), after: steps[call.said - 1] });
+    lastOf.set(call.thread, call);
   }
   return [...kinds.values()].filter((kind) => kind.calls.length > 0);
+}
+
+/**
+ * Where to look for a call of that kind. How often Node wakes its own threads with a write is not the same twice, so those count
+ * by their file; the files of workers have random names.
+ */
+export function placeOf({ thread, name }: Pick<Kind, "name" | "thread">, { n, nOfFile, call }: Occurrence): Place {
+  return name === "write" && thread !== "worker" ? { n: nOfFile, file: call.file } : { n };
 }
 
 /** Which thread a call was made in: where only one was traced, strace does not say. */

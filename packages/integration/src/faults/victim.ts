@@ -61,8 +61,8 @@ export interface WorkOptions {
 }
 
 const program = join(import.meta.dirname, "child.ts");
-/** More seconds than this is a hang. */
-const patience = 20;
+/** More seconds than this is a hang: a hundred times what the longest work takes, for a machine that is busy with other things. */
+const patience = 200;
 
 /** Processes that play one scenario. */
 export class Crew {

@@ -38,19 +38,13 @@ export class Workshop implements AsyncDisposable {
     this.native = snapshotters.native;
   }
 
-  /** One that heeds the limits. Threads are kept for the next one. */
+  /** One that heeds the limits. All of them share their threads. */
   differ(limits: HostileLayers["limits"] = {}): Differ {
     const key = JSON.stringify(limits);
     const known = this.#differs.get(key);
     if (known !== undefined) return known;
     const mountDirectory = join(this.#directory, "stores/mounts");
-    const differ = createDiffer({
-      content: this.#content,
-      mounter: this.mounter,
-      mountDirectory,
-      limits,
-      concurrency: 1,
-    });
+    const differ = createDiffer({ content: this.#content, mounter: this.mounter, mountDirectory, limits });
     this.#differs.set(key, differ);
     return differ;
   }

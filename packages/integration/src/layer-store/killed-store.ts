@@ -22,6 +22,14 @@ interface Word {
   readonly answer?: Answer;
 }
 
+/** When a process is killed. No clock decides what it has done by then: a slow machine would have done nothing. */
+export interface Kill {
+  /** While it does this operation, counted from one, or one of the next. */
+  readonly operation: number;
+  /** How much of the time that some earlier operation took it has for that, from 0 to 1. */
+  readonly part: number;
+}
+
 /** What became of one process. */
 export interface Killed {
   readonly acknowledged: number;
@@ -34,6 +42,8 @@ export class KilledStore {
   readonly #backend: Backend;
   readonly #root: string;
   readonly #environment: NodeJS.ProcessEnv;
+  /** Milliseconds that operations took, of all processes. */
+  readonly #durations: number[] = [];
   #model = new LayerModel();
 
   constructor({ backend, base }: KilledStoreOptions) {
@@ -43,8 +53,8 @@ export class KilledStore {
   }
 
   /** Throws what is wrong then, with what the process has said. */
-  async kill(seed: number, milliseconds: number): Promise<Killed> {
-    const words = await this.#run(seed, milliseconds);
+  async kill(seed: number, kill: Kill): Promise<Killed> {
+    const words = await this.#run(seed, kill);
     try {
       return await this.#look(words);
     } catch (error) {
@@ -53,7 +63,7 @@ export class KilledStore {
     }
   }
 
-  async #run(seed: number, milliseconds: number): Promise<Word[]> {
+  async #run(seed: number, { operation, part }: Kill): Promise<Word[]> {
     const child = spawn(process.execPath, [program, this.#backend, this.#root, String(seed)], {
       env: this.#environment,
       stdio: ["ignore", "pipe", "pipe"],
@@ -62,15 +72,25 @@ export class KilledStore {
     const complaints = text(child.stderr);
     const words: Word[] = [];
     let timer: NodeJS.Timeout | undefined;
+    let begun = 0;
+    let since = 0;
     createInterface(child.stdout).on("line", (line) => {
       const word: Word = JSON.parse(line);
       words.push(word);
-      if (word.ready !== undefined) timer = setTimeout(() => child.kill("SIGKILL"), milliseconds);
+      if (word.answer !== undefined) this.#durations.push(performance.now() - since);
+      if (word.begun === undefined) return;
+      since = performance.now();
+      begun += 1;
+      if (begun === operation) timer = setTimeout(() => child.kill("SIGKILL"), part * this.#duration(seed));
     });
     const [, signal] = await closed;
     clearTimeout(timer);
     if (signal !== "SIGKILL") throw new Error(`the process ended by itself: ${await complaints}`);
     return words;
+  }
+
+  #duration(seed: number): number {
+    return this.#durations[seed % this.#durations.length] ?? 0;
   }
 
   async #look(words: readonly Word[]): Promise<Killed> {

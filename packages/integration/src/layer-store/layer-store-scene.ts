@@ -2,7 +2,6 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { temporaryDirectory } from "@varve-tools/corpus";
 import { createDiffer } from "@varve/differ";
-import type { Differ } from "@varve/differ";
 import { openLayerStore } from "@varve/layers";
 import type { LayerStore, LayerStoreOptions } from "@varve/layers";
 import { createLinuxMounter } from "@varve/mount-linux";
@@ -15,20 +14,17 @@ export const backends = ["overlay", "native"] as const;
 export type Backend = (typeof backends)[number];
 
 const mounter = createLinuxMounter();
+/** Of all scenes: its threads take longer to start than most tests do. It is never closed, and keeps no process alive. */
+const differ = createDiffer({ mounter });
 
 /** A layer store over a real snapshotter, which can be opened again. */
 export class LayerStoreScene implements AsyncDisposable {
   readonly path: string;
   readonly snapshotter: Snapshotter;
   readonly #stack: AsyncDisposableStack;
-  readonly #differ: Differ;
 
-  private constructor(
-    stack: AsyncDisposableStack,
-    { path, snapshotter, differ }: { path: string; snapshotter: Snapshotter; differ: Differ },
-  ) {
+  private constructor(stack: AsyncDisposableStack, { path, snapshotter }: { path: string; snapshotter: Snapshotter }) {
     this.#stack = stack;
-    this.#differ = differ;
     this.path = path;
     this.snapshotter = snapshotter;
   }
@@ -38,15 +34,14 @@ export class LayerStoreScene implements AsyncDisposable {
     const { path } = stack.use(await temporaryDirectory());
     const open = backend === "overlay" ? openOverlaySnapshotter : openNativeSnapshotter;
     const snapshotter = stack.use(await open({ root: join(path, "snapshots"), durability: "none" }));
-    const differ = stack.use(createDiffer({ mounter }));
-    return new LayerStoreScene(stack, { path, snapshotter, differ });
+    return new LayerStoreScene(stack, { path, snapshotter });
   }
 
   /** One more open store in the same root; closed with the scene, if not before. */
   async store(options: Partial<LayerStoreOptions> = {}): Promise<LayerStore> {
     const { snapshotter } = this;
     const root = join(this.path, "layers");
-    const parts = { applier: this.#differ, comparer: this.#differ, mounter, snapshotter };
+    const parts = { applier: differ, comparer: differ, mounter, snapshotter };
     return this.#stack.use(await openLayerStore({ root, durability: "none", ...parts, ...options }));
   }
 

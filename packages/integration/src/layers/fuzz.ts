@@ -1,11 +1,10 @@
-// node fuzz.ts HOW BYTES SEED DIRECTORY TAR...
-// Changes bytes of real archives, BYTES of them in all, and gives what comes of it to the reader, or to the writer of layers
+// node --expose-gc fuzz.ts HOW BYTES SEED DIRECTORY HEADERS...
+// Changes bytes of the headers of real archives, BYTES of them in all, and gives what comes of it to the reader, or to the writer of layers
 // for one of its targets. Prints what became of it as JSON; what it does at the moment is in its standard error.
 import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { createLayerWriter, createTarReader } from "@varve/archive";
 import { randomFrom } from "../faults/random.ts";
-import { headersOf } from "./headers-of.ts";
 import { Mutator } from "./mutator.ts";
 
 export type FuzzTarget = "directory" | "overlay" | "reader";
@@ -25,7 +24,7 @@ export interface FuzzSummary {
   readonly descriptors: number;
 }
 
-const [how = "", bytesText = "", seedText = "", directory = "", ...tars] = process.argv.slice(2);
+const [how = "", bytesText = "", seedText = "", directory = "", ...files] = process.argv.slice(2);
 const target = how as FuzzTarget;
 const wanted = Number(bytesText);
 const random = randomFrom(Number(seedText));
@@ -35,7 +34,7 @@ const mostWrong = 5;
 /** What an archive may be refused with: by this code, or by the system. */
 const refusals = new Set(["ERR_INVALID_DATA", "ERR_NOT_IMPLEMENTED", "ERR_RESOURCE_EXHAUSTED", "EFBIG"]);
 
-const headers = tars.map((tar) => headersOf(readFileSync(tar)));
+const headers = files.map((file) => readFileSync(file));
 const mutator = new Mutator(random);
 const ends: Record<string, number> = {};
 const wrong: string[] = [];
@@ -86,7 +85,12 @@ function attempt(archive: Buffer, mutated: string): string {
   }
 }
 
-const megabytes = (): number => process.memoryUsage().rss / 1e6;
+/** Without what is only not collected yet. */
+function megabytes(): number {
+  globalThis.gc?.();
+  return process.memoryUsage().rss / 1e6;
+}
+
 const open = (): number => readdirSync("/proc/self/fd").length;
 mkdirSync(roots.above, { recursive: true });
 attempt(headers[0]?.subarray(0, window * 512) ?? Buffer.alloc(0), "nothing");
@@ -100,8 +104,8 @@ for (; bytes < wanted; archives += 1) {
   const end = attempt(archive, `archive ${archives}, headers from ${start}`);
   ends[end] = (ends[end] ?? 0) + 1;
   if (early === 0 && bytes > wanted / 4) early = megabytes();
-  if (early > 0 && archives % 500 === 0) peak = Math.max(peak, megabytes());
-  if (archives % 1000 === 0) writeSync(2, `archive ${archives}\n`);
+  if (early > 0 && archives % 250 === 0) peak = Math.max(peak, megabytes());
+  if (archives % 100 === 0) writeSync(2, `archive ${archives}\n`);
   if (lstatSync(roots.above).nlink > 4) wrong.push(`archive ${archives}: something is beside the root`);
 }
 const memory = [early, peak] as const;

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import type { Hash } from "node:crypto";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { createTarReader } from "@varve/archive";
 import type { TarTime, TarType } from "@varve/archive";
 import { extract } from "tar-stream";
@@ -88,22 +89,52 @@ export async function listTarStream(archive: Buffer): Promise<Listing> {
   const lines: string[] = [];
   const contents: string[] = [];
   const reader = extract(tarStreamOptions);
+  let events = 0;
   reader.on("entry", (header, stream, next) => {
+    events += 1;
     const hash = createHash("sha1");
     const entry = ofTarStream(header);
     lines.push(line(entry));
-    stream.on("data", (chunk) => hash.update(chunk as Buffer));
+    stream.on("data", (chunk) => {
+      events += 1;
+      hash.update(chunk as Buffer);
+    });
     stream.on("end", () => {
+      events += 1;
       if (entry.type === "file") contents.push(hash.digest("hex"));
       next();
     });
   });
   try {
-    // Some archives let it wait for ever.
-    await pipeline(Readable.from([archive]), reader, { signal: AbortSignal.timeout(2000) });
+    await unlessStuck(
+      (signal) => pipeline(Readable.from([archive]), reader, { signal }),
+      () => events,
+    );
     return { lines, contents };
   } catch (error) {
     return { lines, contents, problem: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+/** Turns of the event loop without any event: what has all that it reads in memory waits for nothing else by then. */
+const idleTurns = 1000;
+
+/** Ends what some archives let wait for ever. */
+async function unlessStuck(start: (signal: AbortSignal) => Promise<void>, events: () => number): Promise<void> {
+  const [stuck, ended] = [new AbortController(), new AbortController()];
+  const reading = start(stuck.signal);
+  const watching = (async () => {
+    for (let [idle, last] = [0, 0]; idle < idleTurns; last = events()) {
+      await nextTurn(undefined, { signal: ended.signal });
+      idle = events() === last ? idle + 1 : 0;
+    }
+    stuck.abort();
+  })().catch(() => undefined);
+  try {
+    await reading;
+  } finally {
+    ended.abort();
+    await watching;
   }
 }
 

@@ -1,8 +1,11 @@
 import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { buffer } from "node:stream/consumers";
+import { gzipSync } from "node:zlib";
 import { digestOf } from "@varve/digest";
 import type { Digest } from "@varve/digest";
 import { mediaTypes } from "@varve/oci";
+import { pack } from "tar-stream";
 
 /** One layer as it is stored. */
 export interface StoredLayer {
@@ -45,4 +48,14 @@ export async function writeLayout(layout: string, layers: readonly StoredLayer[]
     JSON.stringify({ schemaVersion: 2, manifests: [{ ...manifest, annotations }] }),
   );
   return `${layout}:latest`;
+}
+
+/** A layer of one file and its directory, compressed. */
+export async function layerOf(file: string, content: string | Buffer): Promise<StoredLayer> {
+  const packer = pack();
+  packer.entry({ name: `${dirname(file)}/`, type: "directory", mtime: new Date(0) });
+  packer.entry({ name: file, mtime: new Date(0) }, content);
+  packer.finalize();
+  const tar = await buffer(packer);
+  return { bytes: gzipSync(tar), mediaType: mediaTypes.ociLayerGzip, diffId: digestOf(tar) };
 }

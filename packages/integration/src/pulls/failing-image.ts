@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import type { ServerResponse } from "node:http";
 import { digestOf } from "@varve/digest";
 import type { Digest } from "@varve/digest";
@@ -27,7 +27,7 @@ export interface Trouble {
   readonly answer?: (() => Answer) | undefined;
 }
 
-const port = await unusedPort();
+const port = await deafPort();
 
 export const troubles: readonly Trouble[] = [
   { name: "is not in the registry", code: "ERR_NOT_FOUND", answer: () => (response) => respond(response, 404) },
@@ -103,13 +103,19 @@ function flipped(bytes: Uint8Array): Uint8Array {
   return Uint8Array.from(bytes, (byte, index) => (index === bytes.length >> 1 ? byte ^ 0x55 : byte));
 }
 
-/** One at which somebody listened a moment ago. */
-async function unusedPort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
+/** One that nobody can listen at, for it is an end of a connection that stays open as long as this process. */
+async function deafPort(): Promise<number> {
+  const server = createServer((socket) => void socket.unref()).listen(0, "127.0.0.1");
   await once(server, "listening");
+  const accepted = once(server, "connection");
   const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === "object" && address !== null ? address.port : 9;
+  if (typeof address !== "object" || address === null) throw new Error("no port");
+  const socket = connect(address.port, address.address);
+  await Promise.all([once(socket, "connect"), accepted]);
+  socket.unref();
+  server.unref();
+  if (socket.localPort === undefined) throw new Error("no port");
+  return socket.localPort;
 }
 
 function randomName(): string {

@@ -7,6 +7,7 @@ import { layerOf } from "../layers/layer-of.ts";
 import type { Item } from "../layers/layer-of.ts";
 import { randomEntry } from "../layers/random-entry.ts";
 import { randomItems } from "../layers/random-items.ts";
+import { readTree } from "../tree.ts";
 
 const options = {
   types: [
@@ -28,17 +29,31 @@ const options = {
   size: 30_000,
 } as const;
 
+export interface RandomLayersOptions {
+  /** A directory in which is tried what can be applied: it is made, and removed. */
+  readonly scratch: string;
+  /** Whether the last one may be one that does not fit, which is then what there is up to it. Default: false. */
+  readonly mayEndBadly?: boolean | undefined;
+}
+
+export interface RandomLayers {
+  readonly layers: readonly Buffer[];
+  /** How many entries they come to, with the root; `undefined` if the last one does not fit. */
+  readonly entries: number | undefined;
+}
+
 /**
  * Archives that depend on each other, the lowest first: what replaces, hides, links to or goes through what is below; one that is
- * empty, one that comes again, one with a sparse file. One in ten of these images ends with a layer that does not fit.
- *
- * @param scratch a directory, in which is tried what can be applied
+ * empty, one that comes again, one with a sparse file.
  */
-export async function randomLayers(random: () => number, scratch: string): Promise<Buffer[]> {
+export async function randomLayers(
+  random: () => number,
+  { scratch, mayEndBadly = false }: RandomLayersOptions,
+): Promise<RandomLayers> {
   const below = (count: number): number => Math.floor(random() * count);
   const [tree, trial] = [join(scratch, "tree"), join(scratch, "trial")];
   await mkdir(tree, { recursive: true });
-  const endsBadly = below(10) === 0;
+  let fits = true;
   const layers: Buffer[] = [];
   for (let count = 3 + below(6); layers.length < count;) {
     await exec("cp", ["-a", tree, trial]);
@@ -46,13 +61,15 @@ export async function randomLayers(random: () => number, scratch: string): Promi
     await exec("rm", ["-r", trial]);
     // Together they may do what they did not do one by one: a whiteout hides nothing of its own layer.
     await exec("cp", ["-a", tree, trial]);
-    const fits = apply(layer, trial);
+    fits = apply(layer, trial);
     if (fits) await exec("rm", ["-r", tree]).then(() => rename(trial, tree));
     else await exec("rm", ["-r", trial]);
-    if (fits || endsBadly) layers.push(layer);
-    if (!fits && endsBadly) break;
+    if (fits || mayEndBadly) layers.push(layer);
+    if (!fits && mayEndBadly) break;
   }
-  return layers;
+  const entries = fits || !mayEndBadly ? readTree(tree).size : undefined;
+  await exec("rm", ["-r", scratch]);
+  return { layers, entries };
 }
 
 function nextLayer(layers: readonly Buffer[], random: () => number, trial: string): Buffer {
