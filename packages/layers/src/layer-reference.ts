@@ -7,6 +7,11 @@ import type { Referred } from "./layer-rows.ts";
 /** What a reference asks its store for. */
 export interface ReferenceOwner {
   tarStream(referred: Referred, options: CallOptions): AsyncGenerator<Uint8Array, void, undefined>;
+  tarStreamFrom(
+    referred: Referred,
+    ancestor: Digest | undefined,
+    options: CallOptions,
+  ): AsyncGenerator<Uint8Array, void, undefined>;
   release(referred: Referred, options: CallOptions): Promise<readonly LayerInfo[]>;
   /** Whether the reference was not given back yet. */
   holds(referred: Referred): boolean;
@@ -41,6 +46,11 @@ export class LayerReference implements Layer {
   async *tarStream(options: CallOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
     this.#mustBeHeld();
     yield* this.#owner.tarStream(this.#referred, options);
+  }
+
+  async *tarStreamFrom(ancestor?: Digest, options: CallOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
+    this.#mustBeHeld();
+    yield* this.#owner.tarStreamFrom(this.#referred, ancestor, options);
   }
 
   async release(options: CallOptions = {}): Promise<readonly LayerInfo[]> {

@@ -39,6 +39,16 @@ export interface Layer extends LayerInfo, AsyncDisposable {
    */
   tarStream(options?: CallOptions): AsyncGenerator<Uint8Array, void, undefined>;
   /**
+   * An archive of all that changes from a layer further down to this one, as a comparison of the two sees it: not of bytes that were
+   * registered, but the same each time. A chunk is valid until the next one is asked for.
+   *
+   * @param ancestor chain ID; default: none, everything that this layer shows
+   * @throws ERR_INVALID_ARGUMENT this layer does not stand on `ancestor` (S1.73)
+   * @throws ERR_NOT_IMPLEMENTED the store has no comparer
+   * @throws ERR_FAILED_PRECONDITION the reference was released
+   */
+  tarStreamFrom(ancestor?: Digest, options?: CallOptions): AsyncGenerator<Uint8Array, void, undefined>;
+  /**
    * Gives the reference back. The last one takes the layer with it, and then those below that nobody has.
    *
    * @returns what was removed, the topmost first

@@ -3,10 +3,10 @@ import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { treeFiles } from "@varve/archive";
-import type { ArchiveComparer, TreeChange } from "@varve/diff";
-import { CodedError } from "@varve/errors";
+import type { TreeChange } from "@varve/diff";
 import { readOnlyMounts, splitMountOptions } from "@varve/mount";
 import type { Mount } from "@varve/mount";
+import { comparerOf } from "./comparer-of.ts";
 import type { CallOptions } from "./layer-store.ts";
 import { registerLayer } from "./register-layer.ts";
 import type { Referred } from "./layer-rows.ts";
@@ -111,9 +111,4 @@ function asStored(mounts: readonly Mount[]): readonly Mount[] {
     ...mount,
     options: splitMountOptions(mount.options).filter((option) => !/^[ug]idmap=/.test(option)),
   }));
-}
-
-function comparerOf({ comparer }: StoreParts): ArchiveComparer {
-  if (comparer !== undefined) return comparer;
-  throw new CodedError("ERR_NOT_IMPLEMENTED", "layer store: cannot compare without a comparer");
 }

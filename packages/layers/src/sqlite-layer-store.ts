@@ -20,6 +20,7 @@ import { dropAndMark, markRemoved, removeLeft, removeMarked, removeSnapshot } fr
 import type { CreateRWLayerOptions, RWLayer, RWLayerInfo } from "./rw-layer.ts";
 import { RWLayers } from "./rw-layers.ts";
 import type { StoreParts } from "./store-parts.ts";
+import { tarStreamFrom } from "./tar-stream-from.ts";
 import { tarStream } from "./tar-stream.ts";
 
 /** Layers that are read from the database at a time. */
@@ -148,6 +149,10 @@ export class SqliteLayerStore implements LayerStore {
       tarStream: ({ layer }, options) => {
         this.#mustBeOpen();
         return this.#parts.calls.stream(options, (signal) => tarStream(this.#parts, layer, { signal }));
+      },
+      tarStreamFrom: ({ layer }, ancestor, options) => {
+        this.#mustBeOpen();
+        return this.#parts.calls.stream(options, (signal) => tarStreamFrom(this.#parts, layer, ancestor, { signal }));
       },
       release: (released, options) => this.#release(released, options),
       holds: ({ reference }) => this.#references.has(reference),

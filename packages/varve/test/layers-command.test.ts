@@ -62,6 +62,24 @@ test("layers tar gives the exact archive, uncompressed, on standard output or in
   expect((await store.run(["layers", "ls", "-q"])).stdout).toBe(`${one}\n${two}\n`);
 });
 
+// S1.73
+test("layers tar --from gives all changes since a layer further down, and refuses one that is not", async () => {
+  await using store = await withLayers();
+  const file = `${store.path}/out.tar`;
+  expect(await store.run(["layers", "tar", two, "--from", one, "-o", file])).toMatchObject({
+    code: 0,
+    stdout: `${two}\n`,
+  });
+  // The layer again, as a comparison makes it.
+  const { stdout } = await store.run(["layers", "import", file, "--parent", one, "--json"]);
+  expect(JSON.parse(stdout)).toMatchObject({ parent: one, diffSize: 3, size: 2003 });
+  expect(await store.run(["layers", "tar", one, "--from", two, "-o", file])).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining(`layer ${one}: does not stand on ${two}`),
+  });
+  expect(await store.run(["layers", "tar", "box", "--from", one, "-o", file])).toMatchObject({ code: 2 });
+});
+
 test("layers tar writes nothing to a terminal, unless that is asked for", async () => {
   await using store = await withLayers();
   const args = ["--root", store.path, "--snapshotter", "native", "layers", "tar", two];

@@ -2,6 +2,7 @@ import type { RWLayerInfo, StoredLayer } from "@varve/client";
 import { parseDigest } from "@varve/digest";
 import { CodedError } from "@varve/errors";
 import type { CommandRun } from "../command-run.ts";
+import { UsageError } from "../exit-code.ts";
 import { formatBytes, formatTable } from "../format.ts";
 import { mustHaveOneForm, printResult } from "../output.ts";
 import type { ListOptions } from "../output.ts";
@@ -15,6 +16,7 @@ interface ImportOptions {
 }
 
 interface TarOptions {
+  readonly from?: string;
   readonly output?: string;
 }
 
@@ -62,21 +64,25 @@ function nameOf(layer: Listed): string {
   return "name" in layer ? layer.name : layer.chainId;
 }
 
-/** The tar of a layer, or the changes of a read-write layer as one. */
+/** The tar of a layer, or what has changed since one further down, or the changes of a read-write layer, as one. */
 export async function writeLayerTar(word: string, run: CommandRun<TarOptions>): Promise<void> {
   const { options, signal } = run;
   const chainId = chainIdIn(word);
+  const from = options.from === undefined ? undefined : parseDigest(options.from);
+  if (from !== undefined && chainId === undefined) {
+    throw new UsageError("layers tar: --from is for chain IDs: a read-write layer has changes on its parent only");
+  }
   const output = byteOutput("layers tar", options.output, { json: options.json, signal });
   const layer = await withLayerStore(run, async ({ store }) => {
     // It is not released: that would take away a layer that nobody else refers to.
     const held = await (chainId === undefined ? store.getRWLayer(word, { signal }) : store.get(chainId, { signal }));
-    await output.write(held.tarStream({ signal }));
+    const isWhole = from === undefined || !("tarStreamFrom" in held);
+    await output.write(isWhole ? held.tarStream({ signal }) : held.tarStreamFrom(from, { signal }));
     return "name" in held ? { name: held.name, parent: held.parent } : infoOf(held);
   });
   if (!output.isFile) return;
-  await printResult(options.json, { ...layer, output: options.output }, () => [
-    "name" in layer ? layer.name : layer.diffId,
-  ]);
+  const isExact = !("name" in layer) && from === undefined;
+  await printResult(options.json, { ...layer, from, output: options.output }, () => [isExact ? layer.diffId : word]);
 }
 
 /** The empty stream is a layer, too, but from a pipe it is a program that has failed. */

@@ -26,7 +26,8 @@ export function addLayers(program: Command, run: Run): void {
   const tar = layers
     .command("tar")
     .description("write the tar of a layer as it was imported, bit for bit, but never compressed")
-    .argument("<layer>", "a chain ID, or the name of a read-write layer for a tar of its changes");
+    .argument("<layer>", "a chain ID, or the name of a read-write layer for a tar of its changes")
+    .option("--from <chain-id>", "a layer that it stands on: all changes since that one");
   addOutput(tar, "the tar").action(async (layer: string, _own: unknown, command: Command) => {
     const { writeLayerTar } = await import("../actions/stored-layers.ts");
     await writeLayerTar(layer, run(command));
