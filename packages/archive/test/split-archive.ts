@@ -63,7 +63,7 @@ export async function join(
   size: number = records.length || 1,
 ): Promise<Buffer> {
   const blocks: Uint8Array[] = [];
-  for await (const block of joinTar(inPieces(records, size), files, options)) blocks.push(block);
+  for await (const block of joinTar(inPieces(records, size), files, options)) blocks.push(Buffer.from(block));
   return Buffer.concat(blocks);
 }
 

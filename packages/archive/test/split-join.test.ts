@@ -84,7 +84,7 @@ describe("joining", () => {
       const out: Uint8Array[] = [];
       const work = async (): Promise<void> => {
         const options = { blockSize: 64, subject: "layer x" };
-        for await (const block of joinTar(inPieces(layer.bytes, 7), layer.files, options)) out.push(block);
+        for await (const block of joinTar(inPieces(layer.bytes, 7), layer.files, options)) out.push(Buffer.from(block));
       };
       const error: unknown = await work().catch((thrown: unknown) => thrown);
       expect(error).toEqual(failure("ERR_DATA_LOSS", /^layer x: entry "d\/a\\x0a" at byte 2048: the file /));

@@ -27,7 +27,7 @@ const turnBytes = 1024 * 1024;
 /**
  * Rebuilds an archive from its records (of `createTarSplitter`, or of moby) and the files it was unpacked to, bit for bit. Files are
  * read in the calling thread. If it fails, bytes of the file that is at fault may be out already, but none after them: whoever
- * passes the stream on must not end it as if it were whole. Neither `records` nor `files` say what the records themselves must be;
+ * passes the stream on must not end it as if it were whole. A block is valid until the next one is asked for. Neither `records` nor `files` say what the records themselves must be;
  * `diffId` does.
  *
  * @param records lines of JSON, unpacked
@@ -89,7 +89,8 @@ class Joiner {
   readonly subject: string;
   readonly #files: SplitFiles;
   readonly #sum = new Crc64();
-  #block: Buffer;
+  /** One for all: whoever takes it has done with it when the next one is asked for. */
+  readonly #block: Buffer;
   #length = 0;
   /** Offset in the archive of what comes next. */
   #offset = 0;
@@ -171,9 +172,7 @@ class Joiner {
     this.#length += length;
     this.#offset += length;
     if (this.#length < this.#block.length) return;
-    const full = this.#block;
-    this.#block = Buffer.allocUnsafeSlow(full.length);
     this.#length = 0;
-    yield full;
+    yield this.#block;
   }
 }

@@ -55,6 +55,7 @@ export interface JoinLayerOptions {
 /**
  * Gives the exact tar that was split, from its records (plain or compressed) and a directory with its files: the layer alone,
  * or with others below it. Each file is held against its checksum. If the stream fails, what it has given is not the tar.
+ * A chunk is valid until the next one is asked for.
  *
  * @throws ERR_NOT_FOUND, ERR_INVALID_ARGUMENT the directory is not there, or none
  * @throws ERR_INVALID_DATA the records are malformed
