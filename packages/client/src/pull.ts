@@ -1,10 +1,12 @@
 import { join } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { blobExists } from "@varve/content";
-import { CodedError } from "@varve/errors";
+import { CodedError, hasCode } from "@varve/errors";
 import { createSummary, dispatch, manifestFor } from "@varve/images";
 import type { ImageInput, ProgressEvent } from "@varve/images";
 import type { Namespace } from "@varve/metadata";
 import { allPlatforms, formatPlatform, onlyPlatform } from "@varve/oci";
+import { formatReference, parseReference } from "@varve/reference";
 import type { Fetcher } from "@varve/remotes";
 import { createUnpacker } from "@varve/unpack";
 import type { BeforeLayers, Unpacker, UnpackResult } from "@varve/unpack";
@@ -36,13 +38,15 @@ async function resolveAndPull(stack: Stack, reference: string, asked: PullOption
   platformOf(options.platform);
   const snapshotterName = options.snapshotter ?? stack.defaultSnapshotter;
   await stack.opened.get(snapshotterName);
+  // An image of which nothing is known yet will need threads: they start while the registry is asked. One that is present needs none.
+  const isKnown = await isNamed(stack, reference, signal);
+  if (!isKnown) await warmUp(stack);
   const resolver = await stack.resolver.get();
   const { name, descriptor: target } = await traced({ phase: "resolve", reference }, () =>
     resolver.resolve(reference, { signal }),
   );
   onProgress({ type: "resolved", name, target });
-  // Threads start while manifest and config are fetched; an image that is present needs none.
-  if (!(await blobExists(stack.namespace.content, target.digest))) (await stack.differ.get()).warmUp();
+  if (!(await blobExists(stack.namespace.content, target.digest))) await warmUp(stack);
   const fetcher = resolver.fetcher(name);
   return underLease(
     stack,
@@ -151,4 +155,26 @@ function describe(
     layers,
     ...costs,
   };
+}
+
+/** Whether there is an image of this name, whatever it leads to. */
+async function isNamed({ namespace }: Stack, reference: string, signal: AbortSignal | undefined): Promise<boolean> {
+  try {
+    await namespace.images.get(formatReference(parseReference(reference)), { signal });
+    return true;
+  } catch (error) {
+    if (hasCode(error, "ERR_NOT_FOUND")) return false;
+    throw error;
+  }
+}
+
+/**
+ * Loads what unpacks, each part in a turn of its own, since nothing else is done meanwhile. The threads come last: while they start they
+ * take the processors for themselves.
+ */
+async function warmUp({ chainLocks, differ }: Stack): Promise<void> {
+  await nextTurn();
+  await chainLocks.get();
+  await nextTurn();
+  (await differ.get()).warmUp();
 }

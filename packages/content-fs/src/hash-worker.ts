@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Hash } from "node:crypto";
 import { parentPort } from "node:worker_threads";
+import { giveWay } from "./give-way.ts";
 import type { HashFailure, HashNews, HashOrder } from "./hash-wire.ts";
 import { pieceSize, ReadAhead } from "./read-ahead.ts";
 
@@ -34,6 +35,8 @@ interface Job {
   /** Lent, in the order of the file. */
   readonly pieces: Piece[];
 }
+
+giveWay();
 
 const jobs = new Map<number, Job>();
 const files = new ReadAhead((fd) => {

@@ -47,6 +47,7 @@ export class Lane {
   readonly #packer: JobThread<ChangesJob | PackJob> = new JobThread("pack-worker");
   readonly #compressed: SharedRing = createSharedRing(compressedSlots, slotBytes);
   readonly #plain: SharedRing = createSharedRing(plainSlots, slotBytes);
+  #isClosed = false;
 
   constructor({ ownHasher }: LaneOptions) {
     this.#hasher = ownHasher ? new JobThread("digest-worker") : undefined;
@@ -56,9 +57,16 @@ export class Lane {
     return this.#threads().some((thread) => thread.isDead);
   }
 
-  /** Starts the threads that apply. */
+  /**
+   * Starts the threads that apply, one when another runs: until then each takes a processor away from whoever asked for them. A job does
+   * not wait for that.
+   */
   warmUp(): void {
-    for (const thread of [this.#writer, this.#hasher, this.#decoder]) thread?.start();
+    const cold = [this.#writer, this.#hasher, this.#decoder].filter((thread) => thread !== undefined);
+    const startNext = (): void => {
+      if (!this.#isClosed) cold.shift()?.start().once("online", startNext);
+    };
+    setImmediate(startNext);
   }
 
   apply(run: LaneRun): Promise<Applied> {
@@ -86,6 +94,7 @@ export class Lane {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     await Promise.all(this.#threads().map((thread) => thread.close()));
   }
 

@@ -1,4 +1,5 @@
 import { parentPort } from "node:worker_threads";
+import { giveWay } from "./give-way.ts";
 import { packError } from "./wire.ts";
 
 /**
@@ -7,6 +8,7 @@ import { packError } from "./wire.ts";
  */
 // oxlint-disable-next-line typescript/no-unnecessary-type-parameters -- it names the messages, which arrive untyped
 export function serveJobs<Job>(work: (job: Job) => unknown): void {
+  giveWay();
   const answer = async (job: Job): Promise<void> => {
     try {
       parentPort?.postMessage({ ok: true, value: await work(job) });

@@ -23,6 +23,11 @@ interface Reservation {
   readonly to: SnapshotRow;
 }
 
+/** Who has the name already. */
+interface Taken {
+  readonly taken: SnapshotRow;
+}
+
 /**
  * The name gets its record first, and has it for itself from then on. The commit below takes effect in one step: at that
  * moment the record of the key loses its snapshot, and that of the name gets it, whatever becomes of this process.
@@ -52,7 +57,8 @@ export async function commitSnapshot(place: SnapshotPlace, commitment: Commitmen
 async function reserve(place: SnapshotPlace, commitment: Commitment): Promise<Reservation> {
   const { signal } = commitment;
   for (;;) {
-    const outcome = await place.database.write((session) => reserveWithin(session, place, commitment), signal);
+    const outcome = await place.database.note((session) => reserveWithin(session, place, commitment), signal);
+    await onDisk(place, outcome);
     if ("to" in outcome) return outcome;
     const { taken } = outcome;
     // Active snapshots and views are not waited for: they may be made for a long time, and none is this layer.
@@ -61,11 +67,21 @@ async function reserve(place: SnapshotPlace, commitment: Commitment): Promise<Re
   }
 }
 
+/** What a commit takes away from its key must be somewhere after a power cut, and a lease that was told must hold. */
+async function onDisk(place: SnapshotPlace, outcome: Reservation | Taken): Promise<void> {
+  try {
+    await place.database.sync();
+  } catch (error) {
+    if ("to" in outcome) await giveBack(place, outcome.to);
+    throw error;
+  }
+}
+
 function reserveWithin(
   session: Session,
   place: SnapshotPlace,
   { name, key, labels = {} }: Commitment,
-): Reservation | { readonly taken: SnapshotRow } {
+): Reservation | Taken {
   const taken = findRow(session, place, name);
   if (taken !== undefined) {
     leaseName(session, place, name);
