@@ -7,7 +7,7 @@ import type { Snapshotter } from "@varve/snapshots";
 import { StoredContent } from "./stored-content.ts";
 
 /** One snapshotter, by the name of `fake`. */
-function backends(backend: Snapshotter): SnapshotBackends {
+export function backends(backend: Snapshotter): SnapshotBackends {
   return { used: async () => ["fake"], get: async () => backend };
 }
 

@@ -103,6 +103,8 @@ async function writeFollowing(
     // The transfer may have begun again, or its bytes may be wrong, which it finds at its end: only verified bytes can
     // be blamed on the image. If the transfer fails, that is the reason.
     await untilAborted(download.done, signal);
+    // It was stored before it could be followed: nothing has been written yet.
+    if (watch.lost && !watch.seen) return writeStored(layer, extraction, context);
     const { blob: descriptor, chainId } = layer;
     if (watch.seen) context.onProgress?.({ type: "retry", descriptor, chainId, attempt: 2, error });
     return undefined;

@@ -125,9 +125,11 @@ describe.each([
     expect(harness.events.map((event) => event.type)).toContain("retry");
   });
 
-  test("is read from the store when the ingest was gone before it could be opened", async () => {
+  test("is read from the store, into the same snapshot, when the ingest was gone before it could be opened", async () => {
     const harness = new Harness({ rebase });
     const arrival = new Arrival(harness);
+    const keys: string[] = [];
+    harness.snapshotter.hooks.prepare = (key) => keys.push(key);
     harness.fetches.set(arrival.layer.blob.digest, async (layer, { onIngest }) => {
       onIngest("no such ingest");
       harness.content.put(layer.bytes);
@@ -135,6 +137,8 @@ describe.each([
     const [result] = await harness.pull([arrival.image]);
     expect(result?.layers[0]?.status).toBe("unpacked");
     expect(harness.content.opened).toContain(arrival.layer.blob.digest);
+    expect(keys).toHaveLength(1);
+    expect(harness.snapshotter.tree(arrival.layer.diff.digest)).toEqual({ a: "1", b: "2" });
   });
 
   test("is not blamed for bytes that the download finds to be wrong", async () => {
