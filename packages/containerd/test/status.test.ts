@@ -55,6 +55,14 @@ test("an aborted call is canceled for the other side, and ends with its reason o
   expect(fromStatus(new ConnectError("x", Code.Canceled), "containerd")).toMatchObject({ code: "ERR_ABORTED" });
 });
 
+test("what a stream fails with when its client has gone is canceled, and a defect while there is one", () => {
+  const failure = Object.assign(new Error("The stream has been destroyed"), { code: "ERR_HTTP2_INVALID_STREAM" });
+  expect(toStatus(failure, AbortSignal.abort()).code).toBe(Code.Canceled);
+  expect(toStatus(failure, new AbortController().signal).code).toBe(Code.Unknown);
+  const full = Object.assign(new Error("ENOSPC: no space left on device"), { code: "ENOSPC" });
+  expect(toStatus(full, AbortSignal.abort()).code).toBe(Code.Unknown);
+});
+
 test("what is nobody's error class goes as unknown, and comes as internal", () => {
   expect(toStatus(new Error("odd")).code).toBe(Code.Unknown);
   expect(fromStatus(new ConnectError("odd", Code.Unknown), "containerd")).toMatchObject({ code: "ERR_INTERNAL" });

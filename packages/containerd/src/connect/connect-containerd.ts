@@ -1,8 +1,19 @@
 import type { ContentStore, Labeler } from "@varve/content";
 import type { Applier, Comparer } from "@varve/diff";
+import { CodedError } from "@varve/errors";
 import type { ImageStore } from "@varve/images";
 import type { LeaseManager } from "@varve/leases";
 import type { Cleaner, Snapshotter } from "@varve/snapshots";
+import { Version } from "../gen/containerd/services/version/v1/version_pb.js";
+import { Caller } from "./caller.ts";
+import { Connection } from "./connection.ts";
+import { RemoteContent } from "./remote-content.ts";
+import { RemoteDiffer } from "./remote-differ.ts";
+import { RemoteImages } from "./remote-images.ts";
+import { RemoteLeases } from "./remote-leases.ts";
+import { RemoteSnapshotter } from "./remote-snapshotter.ts";
+
+const defaultAddress = "/run/containerd/containerd.sock";
 
 export interface ConnectContainerdOptions {
   /** Path of its socket. Default: `/run/containerd/containerd.sock`. */
@@ -13,7 +24,8 @@ export interface ConnectContainerdOptions {
 
 /**
  * The stores of a containerd that runs, as seen from one namespace. Nothing is asked before the first call, and a containerd that
- * was restarted is connected to again. While there is none, calls end with ERR_UNAVAILABLE, which can be tried again.
+ * was restarted is connected to again. While there is none, and when one goes in the middle of a call, calls end with ERR_NETWORK,
+ * which can be tried again.
  */
 export interface Containerd extends AsyncDisposable {
   readonly address: string;
@@ -33,5 +45,70 @@ export interface Containerd extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** Connects to a containerd, when it is first needed. */
-export declare function connectContainerd(options?: ConnectContainerdOptions): Containerd;
+/**
+ * Connects to a containerd, when it is first needed.
+ *
+ * @throws ERR_INVALID_ARGUMENT the namespace is none that containerd could have
+ */
+export function connectContainerd(options: ConnectContainerdOptions = {}): Containerd {
+  const { address = defaultAddress, namespace = "default" } = options;
+  // https://github.com/containerd/containerd/blob/main/pkg/identifiers/validate.go
+  if (!/^[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*$/.test(namespace) || namespace.length > 76) {
+    throw new CodedError("ERR_INVALID_ARGUMENT", `namespace ${JSON.stringify(namespace)}: is no name for one`);
+  }
+  return new ConnectedContainerd(new Connection(address), namespace, undefined);
+}
+
+class ConnectedContainerd implements Containerd {
+  readonly namespace: string;
+  readonly content: ContentStore & Labeler;
+  readonly images: ImageStore;
+  readonly leases: LeaseManager;
+  readonly differ: Applier & Comparer;
+  readonly #connection: Connection;
+  readonly #caller: Caller;
+  readonly #lease: string | undefined;
+
+  constructor(connection: Connection, namespace: string, lease: string | undefined) {
+    const caller = new Caller(connection, namespace, lease);
+    this.namespace = namespace;
+    this.content = new RemoteContent(caller);
+    this.images = new RemoteImages(caller);
+    this.leases = new RemoteLeases(caller);
+    this.differ = new RemoteDiffer(caller, this.content, () => this.version());
+    this.#connection = connection;
+    this.#caller = caller;
+    this.#lease = lease;
+  }
+
+  get address(): string {
+    return this.#connection.address;
+  }
+
+  snapshotter(name: string): Snapshotter & Cleaner {
+    return new RemoteSnapshotter(this.#caller, name);
+  }
+
+  withLease(id: string): Containerd {
+    // It travels in a header.
+    if (!/^[\x21-\x7e]+$/.test(id)) {
+      throw new CodedError("ERR_INVALID_ARGUMENT", `lease ${JSON.stringify(id)}: cannot be named in a call`);
+    }
+    return new ConnectedContainerd(this.#connection, this.namespace, id);
+  }
+
+  async version(): Promise<string> {
+    const client = this.#caller.client(Version);
+    return (await this.#caller.ask((options) => client.version({}, options))).version;
+  }
+
+  async close(): Promise<void> {
+    // The connection is that of the one without a lease.
+    if (this.#lease === undefined) this.#connection.close();
+    else await this.content.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}

@@ -2,6 +2,11 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { CodedError, describeError } from "@varve/errors";
 import type { ErrorCode } from "@varve/errors";
 
+declare global {
+  /** Connect's declarations name this type of the DOM, which Node has without the name. */
+  type HeadersInit = NonNullable<ConstructorParameters<typeof Headers>[0]>;
+}
+
 /** https://github.com/containerd/errdefs: its classes and gRPC's numbers for them; the last ones are our finer codes. */
 const codes: Readonly<Record<ErrorCode, Code>> = {
   ERR_INVALID_ARGUMENT: Code.InvalidArgument,
@@ -25,7 +30,10 @@ const codes: Readonly<Record<ErrorCode, Code>> = {
 };
 
 const classes: ReadonlyMap<Code, ErrorCode> = new Map(
-  (Object.entries(codes) as [ErrorCode, Code][]).toReversed().map(([name, code]) => [code, name]),
+  Object.keys(codes)
+    .filter(isOurs)
+    .toReversed()
+    .map((name) => [codes[name], name]),
 );
 
 /** Errors of the system that Go tells by their texts only. */
@@ -38,13 +46,16 @@ const systemTexts: ReadonlyMap<string, string> = new Map([
   ["device or resource busy", "EBUSY"],
   ["operation not permitted", "EPERM"],
   ["permission denied", "EACCES"],
+  ["no such file or directory", "ENOENT"],
 ]);
 
 /** What a caller over gRPC gets for what was thrown. Errors of the system have no class: their text is what there is. */
 export function toStatus(error: unknown, signal?: AbortSignal): ConnectError {
   if (error instanceof ConnectError) return error;
-  if (signal?.aborted === true && error === signal.reason) return new ConnectError("canceled", Code.Canceled);
   const code = codeOf(error);
+  // With its client gone, a stream fails in whichever way Node's finds out first.
+  const isGone = error === signal?.reason || /^ERR_(HTTP2|STREAM)_/.test(code ?? "");
+  if (signal?.aborted === true && isGone) return new ConnectError("canceled", Code.Canceled);
   const status = (code !== undefined && isOurs(code) ? codes[code] : undefined) ?? Code.Unknown;
   return new ConnectError(describeError(error), status);
 }
