@@ -9,7 +9,7 @@ import { formatReference, parseReference } from "@varve/reference";
 import type { Reference } from "@varve/reference";
 import type { ExportImagesOptions, ImportedImage, ImportImagesOptions } from "./transfers.ts";
 import { platformOf } from "./platform.ts";
-import type { Blobs, Stack } from "./stack.ts";
+import type { Stack } from "./stack.ts";
 import { underLease } from "./under-lease.ts";
 
 /** Blobs → image records, under a lease. */
@@ -91,7 +91,7 @@ export async function* exportImages(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   // A generator cannot yield from inside a callback: the lease is held beside it.
   const done = Promise.withResolvers<void>();
-  const held = Promise.withResolvers<Namespace<Blobs>>();
+  const held = Promise.withResolvers<Namespace>();
   const lease = underLease(
     stack,
     (namespace) => {
@@ -127,7 +127,7 @@ export async function exportToLayout(
 
 /** One image under several names is written once, under all of them. */
 async function imagesToExport(
-  { images }: Namespace<Blobs>,
+  { images }: Namespace,
   names: readonly string[],
   { signal }: ExportImagesOptions,
 ): Promise<readonly ImageToExport[]> {
@@ -142,7 +142,7 @@ async function imagesToExport(
 }
 
 function exportOptions(
-  { content }: Namespace<Blobs>,
+  { content }: Namespace,
   { dockerCompatible, platform, signal }: ExportImagesOptions,
 ): ExportArchiveOptions {
   const common = { provider: content, dockerCompatible, signal };

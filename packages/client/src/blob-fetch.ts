@@ -6,11 +6,11 @@ import type { Descriptor } from "@varve/oci";
 import { parseReference } from "@varve/reference";
 import { fetchBlob, labelDistributionSource } from "@varve/remotes";
 import type { Fetcher } from "@varve/remotes";
-import type { Blobs } from "./stack.ts";
 
 export interface BlobFetchOptions {
   /** Of the image: each blob notes which repository has it, so that a push to another there need not send it (U-REM.5). */
   readonly name: string;
+  readonly sourceHost: (domain: string) => string;
   readonly onProgress?: OnProgress | undefined;
 }
 
@@ -20,11 +20,12 @@ interface CallOfFetch extends CallOptions {
 
 /** Brings blobs of one image into the store. */
 export function blobFetch(
-  content: Namespace<Blobs>["content"],
+  content: Namespace["content"],
   fetcher: Fetcher,
-  { name, onProgress }: BlobFetchOptions,
+  { name, onProgress, sourceHost }: BlobFetchOptions,
 ): (descriptor: Descriptor, call: CallOfFetch) => Promise<void> {
-  const { domain: host, path: repository } = parseReference(name);
+  const { domain, path: repository } = parseReference(name);
+  const host = sourceHost(domain);
   // With the commit, which costs nothing; what is there already is labelled only if it does not say so yet.
   const labels = { [labelDistributionSourcePrefix + host]: repository };
   return async (descriptor, { onIngest, signal }) => {

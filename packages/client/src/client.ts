@@ -70,6 +70,7 @@ export type HeldStores = Pick<Client, "content" | "images"> & Pick<Namespace, "s
 
 /** A store of images on this machine, and what fills it. Several clients, in several processes, may use one root. */
 export interface Client extends SnapshotLayers, AsyncDisposable {
+  /** The directory where everything is kept, or the address of the containerd that keeps it. */
   readonly root: string;
   /** The namespace that everything here belongs to, where it says nothing else. */
   readonly namespace: string;

@@ -8,7 +8,7 @@ import type { Namespace } from "@varve/metadata";
 import type { FetchOptions, FetchResult } from "./transfers.ts";
 import { blobFetch } from "./blob-fetch.ts";
 import { platformOf } from "./platform.ts";
-import type { Blobs, Stack } from "./stack.ts";
+import type { Stack } from "./stack.ts";
 import { underLease } from "./under-lease.ts";
 
 /** Resolve → fetch → image record. */
@@ -25,7 +25,7 @@ export async function fetchImage(stack: Stack, reference: string, options: Fetch
     stack,
     async (namespace) => {
       const sizes = new Map<string, number>();
-      const handler = fetchAndList(namespace, fetcher, { name, matcher, onProgress });
+      const handler = fetchAndList(namespace, fetcher, { name, matcher, onProgress, sourceHost: stack.sourceHost });
       const counting: Handler = async (descriptor, context) => {
         const children = await handler(descriptor, context);
         sizes.set(descriptor.digest, descriptor.size);
@@ -48,16 +48,17 @@ export async function fetchImage(stack: Stack, reference: string, options: Fetch
 export interface FetchAndListOptions {
   /** Of the image: each blob notes where it is from, so that a push there need not send it (U-REM.5). */
   readonly name: string;
+  readonly sourceHost: (domain: string) => string;
   /** Of an index only the best manifest is followed. `undefined`: all are. */
   readonly matcher: PlatformMatcher | undefined;
   readonly onProgress?: OnProgress | undefined;
 }
 
 /** Fetches a descriptor, then lists its children. */
-export function fetchAndList(namespace: Namespace<Blobs>, fetcher: Fetcher, options: FetchAndListOptions): Handler {
+export function fetchAndList(namespace: Namespace, fetcher: Fetcher, options: FetchAndListOptions): Handler {
   const { content } = namespace;
-  const { name, matcher, onProgress } = options;
-  const fetch = blobFetch(content, fetcher, { name, onProgress });
+  const { name, matcher, onProgress, sourceHost } = options;
+  const fetch = blobFetch(content, fetcher, { name, onProgress, sourceHost });
   // Labels go on before the choice of a platform: they keep what a later pull of another platform adds.
   const labelled = labelChildrenHandler(content, childrenHandler(content));
   const chosen = matcher === undefined ? labelled : limitManifests(labelled, { matcher, limit: 1 });

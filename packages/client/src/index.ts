@@ -39,6 +39,10 @@ export type { JoinLayerOptions, SplitLayerOptions } from "./layers/split-layer.t
 export type { ConsumeLayer } from "./layers/write-compared.ts";
 export { writeLayer } from "./layers/write-layer.ts";
 export type { WriteLayerOptions } from "./layers/write-layer.ts";
+export { openContainerdClient } from "./containerd/open-containerd-client.ts";
+export type { OpenContainerdClientOptions } from "./containerd/open-containerd-client.ts";
+export { openBackends } from "./open-backends.ts";
+export type { Backends, OpenBackendsOptions } from "./open-backends.ts";
 export { openClient } from "./open-client.ts";
 export type { OpenClientOptions } from "./open-client.ts";
 export { checkLogin, openRegistry } from "./open-registry.ts";

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { LayerStore } from "@varve/layers";
 import { ChainLocks } from "./chain-locks.ts";
+import { directoriesFor } from "./directories.ts";
 import { layersHolder } from "./layer-store-holder.ts";
 import { Lazy } from "./lazy.ts";
 import type { Stack } from "./stack.ts";
@@ -23,14 +24,15 @@ export class LayerStoreOpener {
   }
 
   async #open(): Promise<LayerStore> {
+    const { layers } = directoriesFor("the layer store", this.#stack);
     const { openLayerStore } = await import("@varve/layers");
-    const { chainLocks, defaultSnapshotter, namespace, opened, root } = this.#stack;
+    const { chainLocks, defaultSnapshotter, namespace, opened } = this.#stack;
     const { durability, mountDirectory, mounter } = this.#stack;
     const differ = await this.#stack.differ.get();
     const snapshotter = await opened.get(defaultSnapshotter);
     const store = await openLayerStore({
       // The layers of one snapshotter are not there for another.
-      root: join(root, "layers", namespace.name, defaultSnapshotter),
+      root: join(layers, namespace.name, defaultSnapshotter),
       snapshotter,
       applier: differ,
       comparer: differ,

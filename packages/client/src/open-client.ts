@@ -1,22 +1,26 @@
 import { mkdir } from "node:fs/promises";
-import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { openContentStore } from "@varve/content-fs";
 import type { DifferLimits } from "@varve/differ";
-import { createKeyedLock, createLimiter } from "@varve/locks";
+import { labelLeaseOwner } from "@varve/leases";
+import { currentOwner } from "@varve/locks";
 import { openMetadata } from "@varve/metadata";
+import type { Metadata, Namespace } from "@varve/metadata";
 import type { Resolver } from "@varve/remotes";
 import type { Client } from "./client.ts";
-import { defaultMounter, defaultSnapshotters } from "./default-backends.ts";
+import { closeAll } from "./close-all.ts";
+import { commonParts, differOpener } from "./common-parts.ts";
+import { defaultSnapshotters } from "./default-backends.ts";
 import { defaultRoot } from "./default-root.ts";
-import { Lazy } from "./lazy.ts";
+import { openMountDirectory } from "./mount-directory.ts";
 import type { OpenRegistryOptions } from "./open-registry.ts";
 import { OpenedSnapshotters } from "./opened-snapshotters.ts";
 import { SnapshotterSet } from "./snapshotter-set.ts";
 import type { OpenSnapshotter } from "./snapshotter-set.ts";
-import type { Stack } from "./stack.ts";
-import { openMountDirectory } from "./mount-directory.ts";
+import type { Blobs } from "./stack.ts";
 import { StoreClient } from "./store-client.ts";
+import { unpackingParts } from "./unpacking-parts.ts";
+import { createUpkeep } from "./upkeep.ts";
 
 export interface OpenClientOptions {
   /** Where everything is kept. Default: `/var/lib/varve` for root, `$XDG_STATE_HOME/varve` for others. */
@@ -62,48 +66,43 @@ export async function openClient(options: OpenClientOptions = {}): Promise<Clien
   });
   const defaultSnapshotter = options.snapshotter ?? (isRoot ? "overlay" : "native");
   snapshotters.mustKnow(defaultSnapshotter);
-  // The threads are bounded by themselves: a layer whose download stalls must not keep others from them.
-  const unpackLimiter = createLimiter(options.maxConcurrentUnpacks ?? availableParallelism() * 4);
-  const fetchLimiter = createLimiter(options.maxConcurrentDownloads ?? 3);
-  const mounter = defaultMounter();
+  const parts = commonParts(options);
+  const { mounter } = parts;
   const mountDirectory = join(root, "mounts");
   await mkdir(root, { recursive: true, mode: 0o700 });
   await openMountDirectory(mounter, mountDirectory);
   const stores = await openStores(root, { durability, namespace, snapshotters });
-  const { blobs } = stores;
+  const unpacking = unpackingParts(root, { ...options, content: stores.blobs, mounter, mountDirectory });
   return new StoreClient({
-    ...stores,
+    ...parts,
+    ...unpacking,
     root,
-    opened: new OpenedSnapshotters(stores.namespace),
-    mounter,
-    mountDirectory,
-    differ: new Lazy(async () => {
-      const { createDiffer } = await import("@varve/differ");
-      return createDiffer({
-        content: blobs,
-        mounter,
-        mountDirectory,
-        limits: options.layerLimits,
-        concurrency: options.maxConcurrentUnpacks,
-      });
-    }),
-    openDiffer: async (content) => {
-      const { createDiffer } = await import("@varve/differ");
-      return createDiffer({ content, mounter, mountDirectory });
+    directories: {
+      content: join(root, "content"),
+      layers: join(root, "layers"),
+      snapshots: (name) => snapshotters.directoryOf(name),
     },
+    namespace: stores.namespace,
+    upkeep: createUpkeep({ ...stores, snapshotters }),
+    // Without an expiry, which a clock that is set forward could misfire (P08).
+    createLease: (signal) => stores.namespace.leases.create({ labels: { [labelLeaseOwner]: currentOwner() }, signal }),
+    opened: new OpenedSnapshotters(stores.namespace),
+    mountDirectory,
+    sourceHost: (domain) => domain,
+    openDiffer: differOpener({ mounter, mountDirectory }),
     snapshotters,
-    resolver: new Lazy(() => openResolver(options.registry)),
     defaultSnapshotter,
-    locks: createKeyedLock(),
-    chainLocks: new Lazy(async () => {
-      const { openSharedLocks } = await import("@varve/locks-sqlite");
-      return openSharedLocks(join(root, "locks.db"));
-    }),
-    fetchLimiter,
-    unpackLimiter,
     durability,
     parallelUnpack: options.parallelUnpack ?? true,
     followWhileFetching: options.followWhileFetching ?? true,
+    close: () => {
+      const inUse = [parts.resolver, unpacking.differ, unpacking.chainLocks];
+      return closeAll(
+        [...inUse.map((part) => () => part.close((one) => one.close())), () => snapshotters.close()],
+        [() => stores.metadata.close()],
+        [() => stores.blobs.close()],
+      );
+    },
   });
 }
 
@@ -113,11 +112,14 @@ interface StoresOptions {
   readonly snapshotters: SnapshotterSet;
 }
 
+interface Stores {
+  readonly blobs: Blobs;
+  readonly metadata: Metadata<Blobs>;
+  readonly namespace: Namespace<Blobs>;
+}
+
 /** Leaves nothing open if one of them cannot be opened, or the namespace has no proper name. */
-async function openStores(
-  root: string,
-  { durability, namespace, snapshotters }: StoresOptions,
-): Promise<Pick<Stack, "blobs" | "metadata" | "namespace">> {
+async function openStores(root: string, { durability, namespace, snapshotters }: StoresOptions): Promise<Stores> {
   const blobs = await openContentStore({ root: join(root, "content"), durability });
   try {
     const path = join(root, "metadata.db");
@@ -132,10 +134,4 @@ async function openStores(
     await blobs.close();
     throw error;
   }
-}
-
-async function openResolver(registry: OpenRegistryOptions | Resolver | undefined): Promise<Resolver> {
-  if (registry !== undefined && "resolve" in registry) return registry;
-  const { openRegistry } = await import("./open-registry.ts");
-  return openRegistry(registry);
 }

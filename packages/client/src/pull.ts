@@ -1,5 +1,3 @@
-import { join } from "node:path";
-import { setImmediate as nextTurn } from "node:timers/promises";
 import { blobExists } from "@varve/content";
 import { CodedError, hasCode } from "@varve/errors";
 import { createSummary, dispatch, manifestFor } from "@varve/images";
@@ -13,12 +11,15 @@ import type { BeforeLayers, Unpacker, UnpackResult } from "@varve/unpack";
 import type { PullOptions, PullResult } from "./transfers.ts";
 import { fetchAndList } from "./fetch.ts";
 import { ChainLocks } from "./chain-locks.ts";
+import { directoriesFor } from "./directories.ts";
 import { mustFit } from "./disk-space.ts";
 import { blobFetch } from "./blob-fetch.ts";
 import { platformOf, wrongPlatform } from "./platform.ts";
-import type { Blobs, Stack } from "./stack.ts";
+import type { Stack } from "./stack.ts";
 import { traced } from "./traces.ts";
 import { underLease } from "./under-lease.ts";
+
+const spaceCheck = "a look at the disk's space";
 
 /** Resolve → fetch and unpack at the same time → wait for both → image record (U-TR.3). */
 export function pullImage(stack: Stack, reference: string, options: PullOptions = {}): Promise<PullResult> {
@@ -36,17 +37,18 @@ async function resolveAndPull(stack: Stack, reference: string, asked: PullOption
   const { signal } = options;
   // Before the registry is asked: they may be malformed or unknown, or not work here.
   platformOf(options.platform);
+  if ((options.checkSpace ?? false) !== false) directoriesFor(spaceCheck, stack);
   const snapshotterName = options.snapshotter ?? stack.defaultSnapshotter;
   await stack.opened.get(snapshotterName);
   // An image of which nothing is known yet will need threads: they start while the registry is asked. One that is present needs none.
   const isKnown = await isNamed(stack, reference, signal);
-  if (!isKnown) await warmUp(stack);
+  if (!isKnown) await stack.warmUp();
   const resolver = await stack.resolver.get();
   const { name, descriptor: target } = await traced({ phase: "resolve", reference }, () =>
     resolver.resolve(reference, { signal }),
   );
   onProgress({ type: "resolved", name, target });
-  if (!(await blobExists(stack.namespace.content, target.digest))) await warmUp(stack);
+  if (!(await blobExists(stack.namespace.content, target.digest))) await stack.warmUp();
   const fetcher = resolver.fetcher(name);
   return underLease(
     stack,
@@ -64,7 +66,7 @@ async function resolveAndPull(stack: Stack, reference: string, asked: PullOption
 
 interface PullContext {
   /** Under the lease of this pull. */
-  readonly namespace: Namespace<Blobs>;
+  readonly namespace: Namespace;
   readonly fetcher: Fetcher;
   readonly options: PullOptions;
 }
@@ -75,11 +77,8 @@ async function fetchAndUnpack(stack: Stack, image: ImageInput, context: PullCont
   const matcher = onlyPlatform(platformOf(options.platform));
   const unpacker = await openUnpacker(stack, image.name, context);
   try {
-    await dispatch(
-      unpacker.wrap(fetchAndList(namespace, fetcher, { name: image.name, matcher, onProgress: options.onProgress })),
-      [image.target],
-      { signal },
-    );
+    const fetching = { name: image.name, matcher, onProgress: options.onProgress, sourceHost: stack.sourceHost };
+    await dispatch(unpacker.wrap(fetchAndList(namespace, fetcher, fetching)), [image.target], { signal });
     const [unpacked] = await unpacker.wait();
     if (unpacked === undefined) throw await nothingUnpacked(namespace, image, options);
     return unpacked;
@@ -90,7 +89,7 @@ async function fetchAndUnpack(stack: Stack, image: ImageInput, context: PullCont
 
 /** Why an image that was fetched has nothing to unpack. */
 async function nothingUnpacked(
-  { content }: Namespace<Blobs>,
+  { content }: Namespace,
   { name, target }: ImageInput,
   options: PullOptions,
 ): Promise<CodedError> {
@@ -111,8 +110,8 @@ async function openUnpacker(stack: Stack, name: string, context: PullContext): P
   const matcher = options.platform === undefined ? allPlatforms : onlyPlatform(platformOf(options.platform));
   const snapshotter = await namespace.snapshotter(snapshotterName);
   return createUnpacker({
-    platforms: [{ matcher, snapshotterName, snapshotter, applier: await stack.differ.get() }],
-    fetch: blobFetch(content, fetcher, { name, onProgress }),
+    platforms: [{ matcher, snapshotterName, snapshotter, applier: await stack.applier.get() }],
+    fetch: blobFetch(content, fetcher, { name, onProgress, sourceHost: stack.sourceHost }),
     content,
     beforeLayers: beforeLayers(stack, snapshotterName, context),
     parallel: stack.parallelUnpack,
@@ -133,10 +132,8 @@ function beforeLayers(
 ): BeforeLayers | undefined {
   if (checkSpace === false) return undefined;
   const check = checkSpace === true ? {} : checkSpace;
-  const directories = {
-    content: join(stack.root, "content"),
-    snapshots: stack.snapshotters.directoryOf(snapshotterName),
-  };
+  const { content: blobs, snapshots } = directoriesFor(spaceCheck, stack);
+  const directories = { content: blobs, snapshots: snapshots(snapshotterName) };
   return (layers, { signal }) => mustFit(layers, { content, directories, check, signal });
 }
 
@@ -166,15 +163,4 @@ async function isNamed({ namespace }: Stack, reference: string, signal: AbortSig
     if (hasCode(error, "ERR_NOT_FOUND")) return false;
     throw error;
   }
-}
-
-/**
- * Loads what unpacks, each part in a turn of its own, since nothing else is done meanwhile. The threads come last: while they start they
- * take the processors for themselves.
- */
-async function warmUp({ chainLocks, differ }: Stack): Promise<void> {
-  await nextTurn();
-  await chainLocks.get();
-  await nextTurn();
-  (await differ.get()).warmUp();
 }

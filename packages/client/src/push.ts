@@ -30,7 +30,7 @@ export async function pushStoredImage(stack: Stack, name: string, options: PushO
         provider: content,
         pusher: resolver.pusher(formatReference(destination)),
         children: storedChildren(content, name),
-        mountFrom: (blob) => mountSources(content, blob, { host: domain, repository: path, signal }),
+        mountFrom: (blob) => mountSources(content, blob, { host: stack.sourceHost(domain), repository: path, signal }),
         tags: [...new Set(tags)],
         nonDistributable,
         onProgress,

@@ -2,6 +2,7 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { CodedError } from "@varve/errors";
 import type { Snapshotter } from "@varve/snapshots";
+import { closeAll } from "./close-all.ts";
 import { Lazy } from "./lazy.ts";
 
 /** Opens a snapshotter in a directory of its own. */
@@ -44,11 +45,9 @@ export class SnapshotterSet {
     return this.#find(name).get();
   }
 
-  async close(): Promise<void> {
-    const closing = [...this.#snapshotters.values()].map((lazy) => lazy.close((snapshotter) => snapshotter.close()));
-    const results = await Promise.allSettled(closing);
-    const failed = results.find((result) => result.status === "rejected");
-    if (failed !== undefined) throw failed.reason;
+  close(): Promise<void> {
+    const opened = [...this.#snapshotters.values()];
+    return closeAll(opened.map((lazy) => () => lazy.close((snapshotter) => snapshotter.close())));
   }
 
   #find(name: string): Lazy<Snapshotter> {

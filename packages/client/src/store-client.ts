@@ -36,6 +36,7 @@ import type {
   PushOptions,
   PushResult,
 } from "./transfers.ts";
+import { closeAll } from "./close-all.ts";
 import { LayerStoreOpener } from "./layer-store.ts";
 import type { ConsumeChanges, CreateLayerOptions, SnapshotChangeOptions } from "./layers/snapshot-layers.ts";
 import type { ConsumeLayer } from "./layers/write-compared.ts";
@@ -65,7 +66,7 @@ export class StoreClient implements Client {
   }
 
   get namespaces(): NamespaceStore {
-    return this.#stack.metadata.namespaces;
+    return this.#stack.upkeep.namespaces;
   }
 
   get images(): ImageStore {
@@ -213,28 +214,25 @@ export class StoreClient implements Client {
   }
 
   gc(options: CollectOptions = {}): Promise<CollectReport> {
-    return this.#calls.run(options, (signal) => this.#stack.metadata.collect({ ...options, signal }));
+    return this.#calls.run(options, (signal) => this.#stack.upkeep.collect({ ...options, signal }));
   }
 
   why(item: Parameters<Client["why"]>[0], options: CallOptions = {}): Promise<Explanation> {
     return this.#calls.run(options, (signal) => {
-      return this.#stack.metadata.why({ namespace: this.namespace, ...item }, { ...options, signal });
+      return this.#stack.upkeep.why({ namespace: this.namespace, ...item }, { ...options, signal });
     });
   }
 
   check(options: CheckOptions = {}): Promise<CheckReport> {
-    return this.#calls.run(options, (signal) => this.#stack.metadata.check({ ...options, signal }));
+    return this.#calls.run(options, (signal) => this.#stack.upkeep.check({ ...options, signal }));
   }
 
   repair(options: CheckOptions = {}): Promise<RepairReport> {
-    return this.#calls.run(options, (signal) => this.#stack.metadata.repair({ ...options, signal }));
+    return this.#calls.run(options, (signal) => this.#stack.upkeep.repair({ ...options, signal }));
   }
 
   usage(options: CallOptions = {}): Promise<StoreUsage> {
-    return this.#calls.run(options, async (signal) => {
-      const { storeUsage } = await import("./usage.ts");
-      return storeUsage(this.#stack, { signal });
-    });
+    return this.#calls.run(options, (signal) => this.#stack.upkeep.usage({ signal }));
   }
 
   close(): Promise<void> {
@@ -247,13 +245,7 @@ export class StoreClient implements Client {
   }
 
   async #close(): Promise<void> {
-    const { blobs, chainLocks, differ, metadata, resolver, snapshotters } = this.#stack;
     await this.#calls.stop();
-    const results = await Promise.allSettled([this.#layers.close()]);
-    const parts = [resolver, differ, chainLocks].map((part) => part.close((one) => one.close()));
-    results.push(...(await Promise.allSettled([...parts, snapshotters.close()])));
-    results.push(...(await Promise.allSettled([metadata.close()])), ...(await Promise.allSettled([blobs.close()])));
-    const failed = results.find((result) => result.status === "rejected");
-    if (failed !== undefined) throw failed.reason;
+    await closeAll([() => this.#layers.close()], [() => this.#stack.close()]);
   }
 }

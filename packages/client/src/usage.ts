@@ -1,12 +1,21 @@
 import type { CallOptions } from "@varve/content";
 import { hasCode } from "@varve/errors";
+import type { Metadata } from "@varve/metadata";
 import type { Snapshotter } from "@varve/snapshots";
 import type { StoreUsage, UsageEntry } from "./client.ts";
-import type { Stack } from "./stack.ts";
+import type { SnapshotterSet } from "./snapshotter-set.ts";
+import type { Blobs } from "./stack.ts";
+
+/** A store of varve's own: the metadata, and what is below it. */
+export interface UsedStores {
+  readonly blobs: Blobs;
+  readonly metadata: Metadata;
+  readonly snapshotters: Pick<SnapshotterSet, "get" | "used">;
+}
 
 /** Adds up what the stores below the metadata hold, whoever it belongs to. */
-export async function storeUsage(stack: Stack, options: CallOptions = {}): Promise<StoreUsage> {
-  const { blobs, metadata, snapshotters } = stack;
+export async function storeUsage(stores: UsedStores, options: CallOptions = {}): Promise<StoreUsage> {
+  const { blobs, metadata, snapshotters } = stores;
   const snapshots: Record<string, UsageEntry> = {};
   for (const name of await snapshotters.used()) {
     const snapshotter = await snapshotters.get(name);

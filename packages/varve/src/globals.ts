@@ -1,4 +1,5 @@
 import type { Client, DifferLimits } from "@varve/client";
+import { UsageError } from "./exit-code.ts";
 import { registryOptions } from "./registry-options.ts";
 import type { RegistryFlags } from "./registry-options.ts";
 import type { ProgressMode } from "./progress/progress-modes.ts";
@@ -6,6 +7,8 @@ import type { ProgressMode } from "./progress/progress-modes.ts";
 /** The options every command takes, before or after its name. */
 export interface GlobalOptions extends RegistryFlags {
   readonly root?: string;
+  /** The address of a containerd, of which the stores are used. */
+  readonly containerd?: string;
   readonly namespace?: string;
   readonly platform?: string;
   readonly snapshotter?: string;
@@ -32,19 +35,8 @@ export async function withClient<T>(
   body: (client: Client) => Promise<T>,
   hosts: readonly string[] = [],
 ): Promise<T> {
-  const { openClient } = await import("@varve/client");
-  const client = await openClient({
-    root: options.root,
-    namespace: options.namespace,
-    snapshotter: options.snapshotter,
-    registry: await registryOptions(options, hosts),
-    layerLimits: options.limit,
-    maxConcurrentDownloads: options.maxConcurrentDownloads,
-    maxConcurrentUnpacks: options.maxConcurrentUnpacks,
-    durability: options.durability,
-    parallelUnpack: options.parallel,
-    followWhileFetching: options.follow,
-  });
+  const registry = await registryOptions(options, hosts);
+  const client = await (options.containerd === undefined ? openOwn(options, registry) : openOther(options, registry));
   let result: T;
   try {
     result = await body(client);
@@ -55,4 +47,30 @@ export async function withClient<T>(
   }
   await client.close();
   return result;
+}
+
+type RegistryOptions = Awaited<ReturnType<typeof registryOptions>>;
+
+async function openOwn(options: GlobalOptions, registry: RegistryOptions): Promise<Client> {
+  const { openClient } = await import("@varve/client");
+  return openClient({
+    root: options.root,
+    namespace: options.namespace,
+    snapshotter: options.snapshotter,
+    registry,
+    layerLimits: options.limit,
+    maxConcurrentDownloads: options.maxConcurrentDownloads,
+    maxConcurrentUnpacks: options.maxConcurrentUnpacks,
+    durability: options.durability,
+    parallelUnpack: options.parallel,
+    followWhileFetching: options.follow,
+  });
+}
+
+async function openOther(options: GlobalOptions, registry: RegistryOptions): Promise<Client> {
+  const { containerd: address, limit, maxConcurrentDownloads, namespace, root, snapshotter } = options;
+  if (root !== undefined) throw new UsageError("--root and --containerd: only one of them can be had");
+  if (limit !== undefined) throw new UsageError("--limit and --containerd: containerd applies layers itself");
+  const { openContainerdClient } = await import("@varve/client");
+  return openContainerdClient({ address, namespace, snapshotter, registry, maxConcurrentDownloads });
 }

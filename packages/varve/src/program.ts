@@ -1,6 +1,7 @@
 import { Command, Option } from "commander";
 import { parseInterval } from "./arguments/duration.ts";
 import type { Run } from "./command-run.ts";
+import { addContainerd } from "./commands/containerd.ts";
 import { addContent } from "./commands/content.ts";
 import { addImages } from "./commands/images.ts";
 import { addLayer } from "./commands/layer.ts";
@@ -17,7 +18,6 @@ import { addServe } from "./commands/serve.ts";
 import { addSnapshots } from "./commands/snapshots.ts";
 import { addStore } from "./commands/store.ts";
 import { progressModes } from "./progress/progress-modes.ts";
-import { snapshotterNames } from "./snapshotter-names.ts";
 import { ownVersion } from "./own-version.ts";
 
 /** The command line. `signal` aborts whatever command runs. */
@@ -35,10 +35,13 @@ export function createProgram(signal: AbortSignal): Command {
         .default("default"),
     )
     .option("--platform <platform>", "os/architecture[/variant] (default: this machine's)")
-    .addOption(
-      new Option("--snapshotter <name>", "how layers are kept (default: overlay for root, native for others)").choices(
-        snapshotterNames,
-      ),
+    .option(
+      "--containerd <socket>",
+      "use the stores of the containerd that listens there, such as /run/containerd/containerd.sock, and none of our own",
+    )
+    .option(
+      "--snapshotter <name>",
+      "how layers are kept: overlay (default for root) or native (for others); of a containerd the name of one of its own (default: overlayfs)",
     )
     .option("--plain-http", "talk http to registries that are not on this machine, too")
     .addOption(new Option("--progress <mode>", "on standard error").choices(progressModes).default("auto"))
@@ -60,6 +63,6 @@ export function createProgram(signal: AbortSignal): Command {
     addLayer,
     addLayers,
   ];
-  for (const add of [...remote, ...local, addServe]) add(program, run);
+  for (const add of [...remote, ...local, addServe, addContainerd]) add(program, run);
   return program;
 }

@@ -26,7 +26,7 @@ test.each([
   [["pull", "--nonsense", "app"], "unknown option '--nonsense'"],
   [["pull", "UPPER CASE"], "UPPER CASE"],
   [["pull", "app", "--platform", "a/b/c/d/e"], "a/b/c/d/e"],
-  [["pull", "app", "--snapshotter", "zfs"], "Allowed choices are overlay, native"],
+  [["pull", "app", "--snapshotter", "zfs"], "snapshotter zfs: not known, there are overlay, native"],
   [["pull", "app", "--progress", "loud"], "Allowed choices are auto, tty, plain, json, none"],
   [["pull", "app", "--progress-interval", "50ms"], "Not from 100ms to 1d"],
   [["pull", "one", "two"], "too many arguments"],

@@ -21,12 +21,12 @@ export async function withChangedSnapshot<T>(
   stack: Stack,
   key: string,
   options: SnapshotChangeOptions,
-  work: (mounts: ComparedMounts, namespace: Namespace<Stack["blobs"]>) => Promise<T>,
+  work: (mounts: ComparedMounts, namespace: Namespace) => Promise<T>,
 ): Promise<T> {
   const { base, signal, snapshotter: name = stack.defaultSnapshotter } = options;
   // Opened once for all: what killed processes have left in it goes then.
   await stack.opened.get(name);
-  const compareUnder = async (namespace: Namespace<Stack["blobs"]>): Promise<T> => {
+  const compareUnder = async (namespace: Namespace): Promise<T> => {
     const snapshotter = await namespace.snapshotter(name);
     const { parent } = await snapshotter.stat(key, { signal });
     const views = new Views(snapshotter, signal);

@@ -74,7 +74,9 @@ export async function removeEach<T extends string>(
     }
   }
   await printResult(options.json, { removed }, () => removed);
-  if (space === "kept" && removed.length > 0 && options.progress !== "none") printNote("varve gc frees the space");
+  // A containerd collects by itself.
+  const isKept = space === "kept" && options.containerd === undefined;
+  if (isKept && removed.length > 0 && options.progress !== "none") printNote("varve gc frees the space");
   for (const failure of failures.slice(1)) printNote(`varve: ${describeError(failure)}`);
   if (failures.length > 0) throw failures[0];
 }

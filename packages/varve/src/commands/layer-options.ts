@@ -24,7 +24,7 @@ export function addLimit(command: Command): Command {
 
 /** Adds what says how much is unpacked at a time, and when. */
 export function addUnpackOptions(command: Command): Command {
-  return command
+  return addDurability(command)
     .option(
       "--max-concurrent-unpacks <number>",
       "layers unpacked at a time (default: one less than cores, at most 4)",
@@ -32,13 +32,13 @@ export function addUnpackOptions(command: Command): Command {
     )
     .option("--no-parallel", "unpack one layer after another")
     .option("--no-follow", "unpack a layer when all of it is stored, not while it is fetched")
-    .addOption(
-      new Option(
-        "--durability <mode>",
-        "none: leave out every sync, a power cut may cost the store (default: full)",
-      ).choices(["full", "none"]),
-    )
     .option("--check-space", "refuse an image that the disk cannot hold before its layers are fetched");
+}
+
+/** Adds the option that says what a power cut may cost. */
+export function addDurability(command: Command): Command {
+  const what = "none: leave out every sync, a power cut may cost the store (default: full)";
+  return command.addOption(new Option("--durability <mode>", what).choices(["full", "none"]));
 }
 
 /** Adds the option that takes bytes from standard output to a file. */
