@@ -12,5 +12,10 @@ const selection = packages.flatMap((name) => ["--package", name]);
 const { ok, status } = await execute("npx", ["--yes", ...selection, "buf", "generate"], { cwd: folder, show: true });
 if (!ok) throw new Error(`buf generate: ${status}`);
 const sources = globSync("proto/**/*.proto", { cwd: folder }).toSorted();
-const digests = sources.map((file) => [file, createHash("sha256").update(readFileSync(join(folder, file))).digest("hex")]);
+const digests = sources.map((file) => [
+  file,
+  createHash("sha256")
+    .update(readFileSync(join(folder, file)))
+    .digest("hex"),
+]);
 writeFileSync(join(folder, "src/gen/sources.json"), `${JSON.stringify(Object.fromEntries(digests), undefined, 2)}\n`);

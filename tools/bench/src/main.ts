@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { isLayerForm } from "@varve-tools/corpus";
+import { benchContainerd } from "./containerd/bench.ts";
 import { contentSections } from "./content/sections.ts";
 import { benchFetch } from "./fetch/bench.ts";
 import { benchLayers } from "./layer/bench.ts";
@@ -15,6 +16,7 @@ const usage = `usage: npm run bench -- pull [IMAGE…] [--form FORM] [--runs N] 
        npm run bench -- layer [--runs N] [--only TEXT]
        npm run bench -- layers [--runs N] [--only TEXT]
        npm run bench -- fetch [--runs N] [--only TEXT]
+       npm run bench -- containerd [IMAGE…] [--runs N] [--only TEXT]
   IMAGE   debian, node-app, big-file, many-layers, layers-100 or layers-500, which are built and served here, or
           HOST:PORT/NAME:TAG by http; without one the first four, and what a layer costs
   --form  gzip, zstd or plain; may be given again
@@ -39,6 +41,7 @@ else if (verb === "content" && isAlone) {
 } else if (verb === "snapshots" && isAlone) await benchSnapshots(options);
 else if (verb === "layer" && isAlone) await benchLayers(options);
 else if (verb === "layers" && isAlone) await benchLayerStore(options);
+else if (verb === "containerd") await benchContainerd(images, options);
 else if (verb === "fetch" && isAlone) await benchFetch(options);
 else {
   console.error(usage);

@@ -3,19 +3,23 @@ import { readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** What one command cost, a daemon that worked for it included. */
+/** What one command cost, the daemons that worked for it included. */
 export interface Cost {
   readonly wallSeconds: number;
   /** User and system time. */
   readonly cpuSeconds: number;
-  /** Of the largest process, plus the daemon. */
+  /** Of the largest process, plus the daemons. */
   readonly peakMegabytes: number;
 }
 
 /** Runs a command to its end and measures it as a whole process. Fails with its output if it fails. */
-export async function measure(command: readonly string[], env: NodeJS.ProcessEnv, daemon?: number): Promise<Cost> {
+export async function measure(
+  command: readonly string[],
+  env: NodeJS.ProcessEnv,
+  daemons: readonly number[] = [],
+): Promise<Cost> {
   const report = join(tmpdir(), `varve-bench-${process.pid}.time`);
-  const before = await cpuOf(daemon);
+  const before = await sum(daemons, cpuOf);
   const startedAt = performance.now();
   await run("/usr/bin/time", ["-q", "-f", "%U %S %M", "-o", report, ...command], env);
   const wallSeconds = (performance.now() - startedAt) / 1000;
@@ -23,8 +27,8 @@ export async function measure(command: readonly string[], env: NodeJS.ProcessEnv
   await rm(report);
   return {
     wallSeconds,
-    cpuSeconds: user + system + (await cpuOf(daemon)) - before,
-    peakMegabytes: kilobytes / 1000 + (await peakOf(daemon)),
+    cpuSeconds: user + system + (await sum(daemons, cpuOf)) - before,
+    peakMegabytes: kilobytes / 1000 + (await sum(daemons, peakOf)),
   };
 }
 
@@ -39,17 +43,20 @@ function run(file: string, args: readonly string[], env: NodeJS.ProcessEnv): Pro
   });
 }
 
+async function sum(pids: readonly number[], figureOf: (pid: number) => Promise<number>): Promise<number> {
+  const figures = await Promise.all(pids.map(figureOf));
+  return figures.reduce((total, figure) => total + figure, 0);
+}
+
 /** Seconds a process and the children it waited for have used, from the 14th to the 17th field of /proc/PID/stat. */
-async function cpuOf(pid: number | undefined): Promise<number> {
-  if (pid === undefined) return 0;
+async function cpuOf(pid: number): Promise<number> {
   const stat = await readFile(`/proc/${pid}/stat`, "utf8");
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const ticksPerSecond = 100;
-  return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / ticksPerSecond;
+  return fields.slice(11, 15).reduce((total, ticks) => total + Number(ticks), 0) / ticksPerSecond;
 }
 
-async function peakOf(pid: number | undefined): Promise<number> {
-  if (pid === undefined) return 0;
+async function peakOf(pid: number): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, "utf8");
   return Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1000;
 }
