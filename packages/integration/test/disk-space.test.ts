@@ -26,7 +26,7 @@ describe.skipIf(missing !== undefined)(
 
     beforeAll(async () => {
       disk = await mkdtemp(join(tmpdir(), "varve-small-"));
-      await exec("mount", ["-t", "tmpfs", "-o", "size=16m", "none", disk]);
+      await exec("mount", ["-t", "tmpfs", "-o", "size=18m", "none", disk]);
     });
 
     afterAll(async () => {
