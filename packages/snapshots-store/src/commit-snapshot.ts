@@ -22,7 +22,7 @@ export async function commitSnapshot(
   const before = await database.read(toCommit, signal);
   const contents = await seal(before);
   await lostWrites.settled();
-  return database.record(() => {
+  return database.write(() => {
     const { id } = toCommit();
     // Removed meanwhile and made anew: nobody has asked to commit that one.
     if (id !== before.id) throw record.notFound(key);

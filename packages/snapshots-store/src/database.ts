@@ -63,14 +63,6 @@ export class Database {
     return this.#sqlite.note((session) => this.#run(session, session, section), signal);
   }
 
-  /**
-   * As `write`, but this thread does not wait for the disk: others may see the change before it is on disk. If the disk fails then, that
-   * is told, and what was changed stays, maybe until the next power cut only.
-   */
-  record<T>(section: () => T, signal?: AbortSignal): Promise<T> {
-    return this.#sqlite.record((session) => this.#run(session, session, section), signal);
-  }
-
   /** As `write`, for what makes room: on a full disk it gets space that is held back for it (F01). */
   free<T>(section: () => T, signal?: AbortSignal): Promise<T> {
     return this.#sqlite.free((session) => this.#run(session, session, section), signal);
