@@ -1,8 +1,9 @@
 import { availableParallelism } from "node:os";
 import { CodedError } from "@varve/errors";
+import { untilAborted } from "@varve/locks";
 import { createGzipBlocks, createZstdBlocks, freeBlock, type BlockCompressor } from "./block-compressor.ts";
 import type { Compression } from "./compression.ts";
-import { readUntilAborted, untilAborted } from "./until-aborted.ts";
+import { readUntilAborted } from "./read-until-aborted.ts";
 
 export interface CompressOptions {
   readonly compression: Compression;

@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { CodedError } from "@varve/errors";
 import { type Compression } from "./compression.ts";
 import { createDecoder, type DecoderLimits, type DecoderOptions } from "./decoder.ts";
-import { readUntilAborted } from "./until-aborted.ts";
+import { readUntilAborted } from "./read-until-aborted.ts";
 
 export interface DecompressOptions extends DecoderLimits {
   /** Default: recognised by the first bytes. */

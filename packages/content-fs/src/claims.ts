@@ -142,30 +142,19 @@ function newRecord(ref: string, expected: Expected, old?: IngestRecord): IngestR
   };
 }
 
-/** The data file comes first: with the record the ingest can be seen. */
 function create(paths: IngestPaths, ref: string, { expected, records }: ClaimOptions): Claim {
   const record = newRecord(ref, expected);
-  const fd = createData(paths, record);
-  try {
-    const recordFile = records.create(paths, record);
-    return { paths, record, fd, recordFile, size: 0, updatedAt: record.since, trash: [] };
-  } catch (error) {
-    closeSync(fd);
-    removeFile(dataPath(paths, record.data));
-    throw error;
-  }
+  const [fd, recordFile] = createData(paths, record, () => records.create(paths, record));
+  return { paths, record, fd, recordFile, size: 0, updatedAt: record.since, trash: [] };
 }
 
-/** @param old the data file that is given up */
-function startOver(layout: Layout, paths: IngestPaths, record: IngestRecord, old?: string): Claim {
-  const fd = createData(paths, record);
-  try {
-    replaceRecord(paths, record);
-  } catch (error) {
-    closeSync(fd);
-    removeFile(dataPath(paths, record.data));
-    throw error;
-  }
+/**
+ * Begins anew in an empty data file, which the record names.
+ *
+ * @param old the data file that is given up
+ */
+export function startOver(layout: Layout, paths: IngestPaths, record: IngestRecord, old?: string): Claim {
+  const [fd] = createData(paths, record, () => replaceRecord(paths, record));
   const trash = old === undefined ? [] : retire(layout, old);
   return { paths, record, fd, size: 0, updatedAt: record.since, trash };
 }
@@ -210,9 +199,21 @@ function takeOver(
   return { paths, record, fd, size, updatedAt: mtime, trash: retire(layout, files.old) };
 }
 
-/** Makes the data file that the record names. */
-export function createData(paths: IngestPaths, { data }: IngestRecord): number {
-  return openSync(dataPath(paths, data), "wx+", 0o600);
+/** Makes the data file that the record names, and then the record: with it the ingest can be seen. Leaves both or neither. */
+function createData<T>(
+  paths: IngestPaths,
+  { data }: IngestRecord,
+  makeRecord: () => T,
+): readonly [fd: number, made: T] {
+  const path = dataPath(paths, data);
+  const fd = openSync(path, "wx+", 0o600);
+  try {
+    return [fd, makeRecord()];
+  } catch (error) {
+    closeSync(fd);
+    removeFile(path);
+    throw error;
+  }
 }
 
 function openData(path: string): number {

@@ -2,6 +2,7 @@ import type { CallOptions, Expected, IngestStatus, Writer } from "@varve/content
 import { digestAlgorithm } from "@varve/digest";
 import type { Digest, DigestAlgorithm } from "@varve/digest";
 import { CodedError } from "@varve/errors";
+import { untilAborted } from "@varve/locks";
 import { holds } from "./claims.ts";
 import type { Claim } from "./claims.ts";
 import { about, isErrno } from "./errno.ts";
@@ -11,7 +12,6 @@ import type { IngestHost } from "./open-ingest.ts";
 import { retryOpen } from "./open-retry.ts";
 import { publish } from "./publish.ts";
 import { removeAll } from "./remove-all.ts";
-import { untilAborted } from "./until-aborted.ts";
 import { mustBeExpected } from "./verify.ts";
 
 /** How often a writer looks at most whether somebody else has ended its claim. */

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Hash } from "node:crypto";
 import { parentPort } from "node:worker_threads";
-import { giveWay } from "./give-way.ts";
+import { giveWay } from "@varve/locks";
 import type { HashFailure, HashNews, HashOrder } from "./hash-wire.ts";
 import { pieceSize, ReadAhead } from "./read-ahead.ts";
 

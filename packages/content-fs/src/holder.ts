@@ -3,7 +3,7 @@ import { closeSync, openSync, writeSync } from "node:fs";
 import type { Digest } from "@varve/digest";
 import { CodedError } from "@varve/errors";
 import { removeFile } from "./errno.ts";
-import { createData, holds, retire } from "./claims.ts";
+import { holds, retire, startOver } from "./claims.ts";
 import type { Claim } from "./claims.ts";
 import { headBytes, readRecord, replaceRecord } from "./ingest-record.ts";
 import type { RecordHead } from "./ingest-record.ts";
@@ -16,19 +16,9 @@ import type { RecordFiles } from "./record-files.ts";
 /** Replaces the bytes by none, in a new file: readers of the old one see that it is not continued. `undefined`: not held. */
 export function dropBytes(layout: Layout, claim: Claim): Claim | undefined {
   if (!holds(claim)) return undefined;
-  const { paths } = claim;
-  const { generation } = claim.record;
-  const record = { ...claim.record, data: randomUUID(), generation: generation + 1, safe: 0 };
-  const fd = createData(paths, record);
-  try {
-    replaceRecord(paths, record);
-  } catch (error) {
-    closeSync(fd);
-    removeFile(dataPath(paths, record.data));
-    throw error;
-  }
-  const trash = retire(layout, dataPath(paths, claim.record.data));
-  return { paths, record, fd, size: 0, updatedAt: new Date(), trash };
+  const { paths, record } = claim;
+  const next = { ...record, data: randomUUID(), generation: record.generation + 1, safe: 0 };
+  return { ...startOver(layout, paths, next, dataPath(paths, record.data)), updatedAt: new Date() };
 }
 
 /**

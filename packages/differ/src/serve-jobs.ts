@@ -1,5 +1,5 @@
 import { parentPort } from "node:worker_threads";
-import { giveWay } from "./give-way.ts";
+import { giveWay } from "@varve/locks";
 import { packError } from "./wire.ts";
 
 /**

@@ -1,5 +1,6 @@
 export { backoffDelays, sleep } from "./backoff.ts";
 export type { BackoffOptions } from "./backoff.ts";
+export { giveWay } from "./give-way.ts";
 export { createKeyedLock } from "./keyed-lock.ts";
 export type { KeyedLock } from "./keyed-lock.ts";
 export { createLimiter } from "./limiter.ts";
@@ -10,3 +11,4 @@ export { createRunningCalls } from "./running-calls.ts";
 export type { RunningCallOptions, RunningCalls } from "./running-calls.ts";
 export { createSingleFlight } from "./single-flight.ts";
 export type { SingleFlight } from "./single-flight.ts";
+export { untilAborted } from "./until-aborted.ts";

@@ -1,5 +1,6 @@
 import { CodedError } from "@varve/errors";
 import type { WaitOptions } from "./limiter.ts";
+import { untilAborted } from "./until-aborted.ts";
 
 /** Does the work for a key once, however many ask for it at the same time. */
 export interface SingleFlight<K, V> {
@@ -30,13 +31,9 @@ class MapSingleFlight<K, V> implements SingleFlight<K, V> {
     signal?.throwIfAborted();
     const flight = this.#flights.get(key) ?? this.#start(key, work);
     flight.waiting += 1;
-    const left = Promise.withResolvers<never>();
-    const leave = (): void => left.reject(signal?.reason);
-    signal?.addEventListener("abort", leave, { once: true });
     try {
-      return await Promise.race([flight.result, left.promise]);
+      return await untilAborted(flight.result, signal);
     } finally {
-      signal?.removeEventListener("abort", leave);
       flight.waiting -= 1;
       if (flight.waiting === 0 && !flight.settled) this.#giveUp(key, flight);
     }

@@ -129,4 +129,17 @@ describe("a single flight", () => {
     await expect(flights.run("a", work, { signal: AbortSignal.abort("late") })).rejects.toBe("late");
     expect(started).toBe(false);
   });
+
+  test("work that aborts its caller at once does not keep it, and is given up", async () => {
+    const flights = createSingleFlight<string, string>();
+    const stop = new AbortController();
+    let given: AbortSignal | undefined;
+    const work = (signal: AbortSignal): Promise<string> => {
+      given = signal;
+      stop.abort("enough");
+      return new Promise(() => undefined);
+    };
+    await expect(flights.run("a", work, { signal: stop.signal })).rejects.toBe("enough");
+    expect(given?.aborted).toBe(true);
+  });
 });

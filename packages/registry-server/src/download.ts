@@ -1,6 +1,7 @@
 import { canFollow, copyBlob, openWriter, streamBlob } from "@varve/content";
 import type { CallOptions, ContentStore } from "@varve/content";
 import { CodedError, hasCode } from "@varve/errors";
+import { untilAborted } from "@varve/locks";
 import type { Descriptor } from "@varve/oci";
 import type { Part } from "./byte-range.ts";
 
@@ -63,7 +64,7 @@ export class Download {
         if (!isLast || bytes.byteLength > 1) yield isLast ? bytes.subarray(0, -1) : bytes;
         if (isLast) break;
       }
-      await abortable(this.done, signal);
+      await untilAborted(this.done, signal);
       if (held !== undefined) yield held;
     } finally {
       this.#leave();
@@ -77,7 +78,7 @@ export class Download {
 
   /** What comes, as it comes where the store can be read from while it is written. */
   async *#bytes(signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
-    await abortable(this.#begun.promise, signal);
+    await untilAborted(this.#begun.promise, signal);
     const { content, descriptor } = this.#options;
     if (canFollow(content)) {
       try {
@@ -88,7 +89,7 @@ export class Download {
         if (!hasCode(error, "ERR_NOT_FOUND")) throw error;
       }
     }
-    await abortable(this.done, signal);
+    await untilAborted(this.done, signal);
     yield* streamBlob(content, descriptor, { signal });
   }
 
@@ -125,17 +126,5 @@ export class Download {
     } catch (error) {
       if (!hasCode(error, "ERR_NOT_FOUND")) throw error;
     }
-  }
-}
-
-async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  const aborted = Promise.withResolvers<never>();
-  const abort = (): void => aborted.reject(signal.reason);
-  signal.addEventListener("abort", abort, { once: true });
-  try {
-    return await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", abort);
   }
 }

@@ -6,7 +6,6 @@ import { fakeRegistry, portOf, send, sendBlob } from "./fake-registry.ts";
 import type { FakeRegistry, Script } from "./fake-registry.ts";
 import { blob, errorOf, fetchLayer, fetchOf, layer, manifest, sendManifest, target, testResolver } from "./fixtures.ts";
 import { tokenRegistry } from "./token-registry.ts";
-import { untilAborted } from "../src/hosts/until-aborted.ts";
 import { RegistryHosts } from "../src/hosts/registry-hosts.ts";
 import { Transport } from "../src/http/transport.ts";
 import { settingsFrom } from "../src/options.ts";
@@ -314,14 +313,6 @@ describe("endpoints", () => {
       expect(await errorOf(fetchOf(resolver.fetcher(name), layer, signal))).toBe(reason);
     }
   });
-});
-
-// What every wait for a callback goes through
-test("a wait that begins when all is over ends at once, and its call may fail unheard", async () => {
-  const reason = new Error("enough");
-  const failing = Promise.withResolvers<never>();
-  await expect(untilAborted(failing.promise, AbortSignal.abort(reason))).rejects.toBe(reason);
-  failing.reject(new Error("late"));
 });
 
 function abortedSoon(reason: Error): AbortSignal {

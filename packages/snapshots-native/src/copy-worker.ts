@@ -1,11 +1,14 @@
 import { readFileSync } from "node:fs";
 import { parentPort } from "node:worker_threads";
+import { giveWay } from "@varve/locks";
 import { CLONE_FS, unshare } from "@varve/syscalls";
 import { copyTree, helpCopyTree } from "./copy-tree.ts";
 import type { CopyOptions } from "./copy-tree.ts";
 import type { CopyJob, CopyMessage } from "./copy-thread.ts";
 import { packError } from "./packed-error.ts";
 import { SharedWork, Stopped } from "./shared-work.ts";
+
+giveWay();
 
 let umask: number | undefined;
 

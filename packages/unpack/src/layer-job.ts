@@ -1,10 +1,10 @@
 import type { StagedLayer } from "@varve/diff";
 import type { WaitCause } from "@varve/images";
+import { untilAborted } from "@varve/locks";
 import { failed, isCommitted } from "./extraction.ts";
 import type { LayerContext, Staging } from "./layer-context.ts";
 import type { ChainLayer } from "./layer.ts";
 import { tracedLayer } from "./traces.ts";
-import { untilAborted } from "./until-aborted.ts";
 import { writeLayer } from "./write-layer.ts";
 import type { WrittenLayer } from "./write-layer.ts";
 

@@ -1,12 +1,12 @@
 import { streamBlob } from "@varve/content";
 import { hasCode } from "@varve/errors";
 import type { StagedLayer } from "@varve/diff";
+import { untilAborted } from "@varve/locks";
 import { applyOnParent, stageAlone } from "./apply-to.ts";
 import { prepareExtraction } from "./extraction.ts";
 import type { Extraction } from "./extraction.ts";
 import type { LayerContext } from "./layer-context.ts";
 import type { ChainLayer } from "./layer.ts";
-import { untilAborted } from "./until-aborted.ts";
 
 /** A layer whose bytes are in its active snapshot: verified by blob digest and diff ID, or put there by the snapshotter. */
 export interface WrittenLayer {

@@ -1,8 +1,8 @@
 import { CodedError } from "@varve/errors";
+import { untilAborted } from "@varve/locks";
 import { WriteAction } from "../gen/containerd/services/content/v1/content_pb.js";
 import type { WriteContentResponse } from "../gen/containerd/services/content/v1/content_pb.js";
 import { toNumber } from "../wire/values.ts";
-import { untilAborted } from "./until-aborted.ts";
 import type { WriteStream } from "./write-stream.ts";
 
 /** Of one message, and of what waits for the answer to the one before. */

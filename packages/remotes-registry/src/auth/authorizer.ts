@@ -1,9 +1,8 @@
 import type { Credentials } from "@varve/credentials";
 import { CodedError, isTransient } from "@varve/errors";
-import { createSingleFlight } from "@varve/locks";
+import { createSingleFlight, untilAborted } from "@varve/locks";
 import type { SingleFlight } from "@varve/locks";
 import { RecentMap } from "../hosts/recent-map.ts";
-import { untilAborted } from "../hosts/until-aborted.ts";
 import type { Reply } from "../http/reply.ts";
 import type { Transport } from "../http/transport.ts";
 import type { Settings } from "../options.ts";

@@ -1,6 +1,6 @@
 import type { Credentials } from "@varve/credentials";
 import { CodedError, hasCode } from "@varve/errors";
-import { untilAborted } from "../hosts/until-aborted.ts";
+import { untilAborted } from "@varve/locks";
 import type { Transport } from "../http/transport.ts";
 import type { Settings } from "../options.ts";
 import { describeCredentials } from "./credential-secrets.ts";

@@ -1,7 +1,7 @@
 import { CodedError } from "@varve/errors";
+import { untilAborted } from "@varve/locks";
 import type { Limiter, Release, WaitOptions } from "@varve/locks";
 import type { Route } from "./registry-hosts.ts";
-import { untilAborted } from "./until-aborted.ts";
 
 /** Places at a server that is known only once the registry's servers are. */
 export class FirstServerLimiter implements Limiter {

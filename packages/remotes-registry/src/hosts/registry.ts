@@ -1,4 +1,5 @@
 import { CodedError } from "@varve/errors";
+import { untilAborted } from "@varve/locks";
 import type { Limiter } from "@varve/locks";
 import { describeStatus } from "../http/node-http.ts";
 import { Reply } from "../http/reply.ts";
@@ -10,7 +11,6 @@ import { FirstServerLimiter } from "./first-server-limiter.ts";
 import type { HostRequest, RegistryRequest } from "./registry-request.ts";
 import { registryItself } from "./registry-hosts.ts";
 import type { RegistryHosts, Route } from "./registry-hosts.ts";
-import { untilAborted } from "./until-aborted.ts";
 
 /** What is known of an answer that was handed out. */
 interface Answer {

@@ -1,6 +1,7 @@
 import { lookup as systemLookup } from "node:dns/promises";
 import { connect, isIP } from "node:net";
 import type { Socket } from "node:net";
+import { untilAborted } from "@varve/locks";
 
 /** Finds the addresses of a name, as `lookup` of `node:dns/promises` does. */
 export type Lookup = (hostname: string) => Promise<readonly { readonly address: string; readonly family: number }[]>;
@@ -22,7 +23,7 @@ export async function connectToHost(
 ): Promise<Socket> {
   signal.throwIfAborted();
   if (isIP(hostname) !== 0) return connectToFirst([hostname], port, signal);
-  const found = await orAborted(lookup(hostname), signal);
+  const found = await untilAborted(lookup(hostname), signal);
   return connectToFirst(alternating(found), port, signal);
 }
 
@@ -81,15 +82,5 @@ function connectToFirst(addresses: readonly string[], port: number, signal: Abor
     }
     signal.addEventListener("abort", abort, { once: true });
     next();
-  });
-}
-
-/** What cannot be stopped is at least not waited for. */
-export function orAborted<T>(pending: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason);
-    if (signal.aborted) abort();
-    signal.addEventListener("abort", abort, { once: true });
-    pending.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
   });
 }

@@ -1,9 +1,9 @@
 import { Readable } from "node:stream";
 import type { Dispatcher } from "undici";
 import { CodedError } from "@varve/errors";
+import { untilAborted } from "@varve/locks";
 import type { ClientCertificate } from "../hosts/endpoint.ts";
 import type { Settings } from "../options.ts";
-import { orAborted } from "./addresses.ts";
 import { Attempt } from "./connection.ts";
 import { Network } from "./network.ts";
 import type { ConnectionSettings } from "./network.ts";
@@ -162,8 +162,7 @@ export class Transport {
         },
         ...(body !== undefined && { body }),
       });
-      pending.catch(() => undefined);
-      const response = await orAborted(pending, signal);
+      const response = await untilAborted(pending, signal);
       if (!forwarded || response.statusCode !== 407) return response;
       response.body.on("error", () => undefined).destroy();
       throw proxyStatusFailure(url, proxy.host, 407);

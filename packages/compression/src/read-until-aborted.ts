@@ -1,13 +1,4 @@
-/** Waits for `work`, but not after the signal: what it comes to then is nobody's any more. */
-export function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return work;
-  return new Promise((resolve, reject) => {
-    const stop = (): void => reject(signal.reason);
-    if (signal.aborted) stop();
-    else signal.addEventListener("abort", stop, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
-  });
-}
+import { untilAborted } from "@varve/locks";
 
 /** Gives what is in the source, never an empty chunk, and closes the source whatever happens. */
 export async function* readUntilAborted(
