@@ -52,3 +52,23 @@ test("links lead to the same files in names that the kernel cannot take at once"
   expect(seen("missing/f")).toBe("is gone");
   expect(seen("round")).toBe("is a symbolic link now");
 });
+
+test("a file is read whatever was opened between", () => {
+  using box = new Sandbox();
+  const root = box.directory();
+  apply(tar(file("top", "0"), file("a/f", "1"), file("b/f", "2"), symlink("b", "link"), file("b/c/f", "3")), root);
+  const files = treeFiles(root);
+  const contents = ["a/f", "link/f", "top", "link/c/f", "link/../a/f"].map((name) => {
+    const found = files.open(Buffer.from(name));
+    if (typeof found === "string") throw new Error(`${name} ${found}`);
+    expect(files.open(Buffer.from("a/none"))).toBe("is gone");
+    expect(files.open(Buffer.from("none/f"))).toBe("is gone");
+    const content = Buffer.alloc(1);
+    expect(found.read(content)).toBe(1);
+    expect(found.read(content)).toBe(0);
+    found.close();
+    return content.toString();
+  });
+  files.close();
+  expect(contents).toEqual(["1", "2", "0", "3", "1"]);
+});

@@ -120,7 +120,7 @@ class Joiner {
     for (let at = 0; at < payload.length;) {
       const length = payload.copy(this.#block, this.#length, at);
       at += length;
-      yield* this.#advance(length);
+      if (this.#isFullBy(length)) yield this.#block;
     }
   }
 
@@ -140,7 +140,7 @@ class Joiner {
         const length = this.#read(file, left, name, offset);
         if (length === 0) throw fail(`the file ends ${left} bytes too early`);
         left -= length;
-        yield* this.#advance(length);
+        if (this.#isFullBy(length)) yield this.#block;
       }
     } finally {
       file.close();
@@ -160,19 +160,19 @@ class Joiner {
     try {
       const target = this.#block.subarray(this.#length, this.#length + most);
       const length = file.read(target);
-      this.#sum.update(target.subarray(0, length));
+      this.#sum.update(length === target.length ? target : target.subarray(0, length));
       return length;
     } catch (error) {
       throw placed(error, { subject: this.subject, name: name.toString("latin1"), offset });
     }
   }
 
-  /** Counts bytes that were put into the block, and gives it out when it is full. */
-  *#advance(length: number): Generator<Buffer, void, undefined> {
+  /** Counts bytes that were put into the block. A full one is to be given out. */
+  #isFullBy(length: number): boolean {
     this.#length += length;
     this.#offset += length;
-    if (this.#length < this.#block.length) return;
+    if (this.#length < this.#block.length) return false;
     this.#length = 0;
-    yield this.#block;
+    return true;
   }
 }

@@ -1,8 +1,11 @@
 import { readSync } from "node:fs";
 import {
   AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
   close,
   O_DIRECTORY,
+  O_NOFOLLOW,
+  O_NONBLOCK,
   O_PATH,
   O_RDONLY,
   openat2,
@@ -14,9 +17,10 @@ import {
   S_IFMT,
   S_IFREG,
   S_IFSOCK,
-  statx,
   SyscallError,
+  tryStatx,
 } from "@varve/syscalls";
+import type { FileStat } from "@varve/syscalls";
 import { CodedError } from "@varve/errors";
 import { cleanPath } from "../apply/entry-path.ts";
 import { findInRoot } from "./find-in-root.ts";
@@ -33,84 +37,104 @@ const kinds: Readonly<Record<number, string>> = {
 };
 
 /**
- * The regular files of a tree: the directory that a layer was unpacked to, or all layers up to it. Links to directories are followed
- * as if the tree were the whole filesystem, so nothing outside is reached; what is no regular file is never opened.
+ * The regular files of a tree that holds still: the directory that a layer was unpacked to, or all layers up to it. Links to
+ * directories are followed as if the tree were the whole filesystem, so nothing outside is reached; what is no regular file is not
+ * opened.
  *
  * @param root links in it are followed
  */
 export function treeFiles(root: string): SplitFiles {
-  const directory = openat2(AT_FDCWD, root, { flags: O_PATH | O_DIRECTORY });
-  try {
-    return new TreeFiles(directory, openat2(AT_FDCWD, "/proc/self/fd", { flags: O_PATH | O_DIRECTORY }));
-  } catch (error) {
-    close(directory);
-    throw error;
-  }
+  return new TreeFiles(openat2(AT_FDCWD, root, { flags: O_PATH | O_DIRECTORY }));
 }
 
 class TreeFiles implements SplitFiles {
   readonly #root: number;
-  /** A short way to the descriptors of this process. */
-  readonly #descriptors: number;
+  /** The directory of the last file, which is that of the next one, too, more often than not. */
+  #directory: number;
+  #directoryName = "";
   #open = true;
 
-  constructor(root: number, descriptors: number) {
+  constructor(root: number) {
     this.#root = root;
-    this.#descriptors = descriptors;
+    this.#directory = root;
   }
 
   open(name: Buffer): ContentFile | string {
     if (!this.#open) throw new CodedError("ERR_FAILED_PRECONDITION", "tree files: closed");
     const { names, above } = cleanPath(name.toString("latin1"));
     if (above > 0) return "has a name that leads out of the tree";
-    const fd = findInRoot(this.#root, names);
-    if (fd < 0) {
-      const error = new SyscallError("openat2", fd, { path: name });
-      if (gone.has(error.code)) return "is gone";
-      throw error;
-    }
-    try {
-      const { mode, size, dev, ino } = statx(fd, "", 0);
-      const type = mode & S_IFMT;
-      if (type === S_IFREG) return new TreeFile(this.#descriptors, fd, size, `${dev}:${ino}`);
-      close(fd);
-      return `is ${kinds[type] ?? "of an unknown kind"} now`;
-    } catch (error) {
-      close(fd);
-      throw error;
-    }
+    const directory = this.#directoryOf(names);
+    if (directory < 0) return reason(directory, name);
+    const last = Buffer.from(names.at(-1) ?? "", "latin1");
+    const stat = tryStatx(directory, last, AT_SYMLINK_NOFOLLOW);
+    if (typeof stat === "number") return reason(stat, name);
+    const type = stat.mode & S_IFMT;
+    if (type !== S_IFREG) return `is ${kinds[type] ?? "of an unknown kind"} now`;
+    return new TreeFile(stat, () => openContent(this.#directoryOf(names), last));
   }
 
   close(): void {
     if (!this.#open) return;
     this.#open = false;
+    this.#leaveDirectory();
     close(this.#root);
-    close(this.#descriptors);
+  }
+
+  /** A descriptor of the directory that a path is in, or a negative error number. */
+  #directoryOf(names: readonly string[]): number {
+    const path = names.slice(0, -1);
+    const name = path.join("/");
+    if (name === this.#directoryName) return this.#directory;
+    // What the path itself leads to, if it is a link.
+    const found = path.length === 0 ? this.#root : findInRoot(this.#root, [...path, "."]);
+    if (found < 0) return found;
+    this.#leaveDirectory();
+    this.#directory = found;
+    this.#directoryName = name;
+    return found;
+  }
+
+  #leaveDirectory(): void {
+    if (this.#directory !== this.#root) close(this.#directory);
+    this.#directory = this.#root;
   }
 }
 
 class TreeFile implements ContentFile {
   readonly size: number;
-  readonly identity: string;
-  readonly #descriptors: number;
-  readonly #found: number;
+  readonly #stat: FileStat;
+  readonly #openContent: () => number;
   #opened = -1;
 
-  constructor(descriptors: number, found: number, size: number, identity: string) {
-    this.#descriptors = descriptors;
-    this.#found = found;
-    this.size = size;
-    this.identity = identity;
+  constructor(stat: FileStat, openIt: () => number) {
+    this.#stat = stat;
+    this.#openContent = openIt;
+    this.size = stat.size;
+  }
+
+  get identity(): string {
+    return `${this.#stat.dev}:${this.#stat.ino}`;
   }
 
   read(target: Uint8Array): number {
-    // The same file, whatever has its name by now.
-    if (this.#opened < 0) this.#opened = openat2(this.#descriptors, String(this.#found), { flags: O_RDONLY });
+    if (this.#opened < 0) this.#opened = this.#openContent();
     return readSync(this.#opened, target);
   }
 
   close(): void {
-    close(this.#found);
     if (this.#opened >= 0) close(this.#opened);
+    this.#opened = -1;
   }
+}
+
+/** Should something else have its name by now: no link is followed, and no pipe waited for. */
+function openContent(directory: number, name: Buffer): number {
+  return openat2(directory, name, { flags: O_RDONLY | O_NOFOLLOW | O_NONBLOCK });
+}
+
+/** Why there is no such file. What is wrong with more than this file is thrown. */
+function reason(errno: number, name: Buffer): string {
+  const error = new SyscallError("openat2", errno, { path: name });
+  if (gone.has(error.code)) return "is gone";
+  throw error;
 }
