@@ -54,12 +54,15 @@ export type { ComparedLayer } from "@varve/diff";
 export type { DifferLimits } from "@varve/differ";
 export type { Credentials } from "@varve/credentials";
 export type {
+  AppliedToRW,
+  ApplyToRWOptions,
   CommitRWLayerOptions,
   CreateRWLayerOptions,
   Layer,
   LayerArchive,
   LayerInfo as StoredLayer,
   LayerStore,
+  ListedRWLayer,
   RegisterOptions,
   RWLayer,
   RWLayerInfo,

@@ -101,11 +101,11 @@ describe.skipIf(lacking !== undefined)(
   },
 );
 
-describe.skipIf(missing !== undefined)(
-  `a moby's store (privileged${missing === undefined ? "" : `: ${missing}`})`,
-  () => {
-    // S1.3, S1.70; with what is passed over: S1.71, S1.72
-    test.each(backends)("is imported to %s, lowest layers first, and left as it was", async (backend) => {
+describe.skipIf(missing !== undefined).each(backends)(
+  `a moby's store, for %s (privileged${missing === undefined ? "" : `: ${missing}`})`,
+  (backend) => {
+    // S1.3, S1.70; with what is passed over: S1.71, S1.72, C-LS.10: TestGetOrphan
+    test("is imported, lowest layers first, and left as it was", async () => {
       await using here = await opened(backend);
       const { moby, scene, store } = here;
       const descriptor = { mediaType: mediaTypes.dockerLayerGzip, digest: digestOf("blob"), size: 4 };
@@ -189,7 +189,7 @@ describe.skipIf(missing !== undefined)(
     ])(
       "a layer with %s is left out with what stands on it, and the rest is imported",
       async (_what, harm, code, why) => {
-        await using here = await opened();
+        await using here = await opened(backend);
         const { moby, scene, store } = here;
         const layers = await family(here);
         await harm(moby, layers.middle);
@@ -210,7 +210,7 @@ describe.skipIf(missing !== undefined)(
     );
 
     test("a layer without its parent, and one too deep, are told", async () => {
-      await using here = await opened("overlay", { maxDepth: 2 });
+      await using here = await opened(backend, { maxDepth: 2 });
       const { moby, store } = here;
       const layers = await family(here);
       const orphan = await moby.add(aside, { parent: digestOf("nobody") });
@@ -223,9 +223,35 @@ describe.skipIf(missing !== undefined)(
       expect(errors.get(above)).toMatchObject({ code: "ERR_FAILED_PRECONDITION", cause: errors.get(orphan) });
     });
 
-    // S1.74, C-LS.10
+    // S1.70, C-LS.10: TestIsValidID
+    test("ids of 64 lower-case hex digits, and the same with -init, are ids, and nothing else", async () => {
+      await using here = await opened(backend);
+      const { moby, store } = here;
+      const hex = "5a".repeat(32);
+      const ids = {
+        [hex]: true,
+        [`${"0f".repeat(32)}-init`]: true,
+        [hex.slice(1)]: false,
+        [`${hex}5`]: false,
+        [`${hex.slice(1)}A`]: false,
+        [`${hex.slice(1)}g`]: false,
+        [`${hex}-other`]: false,
+        "-init": false,
+      };
+      const valid: Digest[] = [];
+      const invalid: Digest[] = [];
+      for (const [cacheId, isValid] of Object.entries(ids)) {
+        (isValid ? valid : invalid).push(await moby.add(layerOf([file(cacheId)]), { cacheId }));
+      }
+      const { broken, layers } = await importMobyLayers(store, moby);
+      expect(names(layers).toSorted()).toEqual(valid.toSorted());
+      expect(names(broken).toSorted()).toEqual(invalid.toSorted());
+      for (const { error } of broken) expect(error).toMatchObject({ code: "ERR_INVALID_DATA" });
+    });
+
+    // S1.74, C-LS.10: TestEmptyLayer
     test("the empty layer is there without having been written", async () => {
-      await using here = await opened();
+      await using here = await opened(backend);
       const { moby, store } = here;
       const zeros = Buffer.alloc(1024);
       const empty = digestOf(zeros);
@@ -270,7 +296,7 @@ describe.skipIf(missing !== undefined)(
         "recordBytes",
       ],
     ])("a layer with %s is refused", async (_what, harm, why) => {
-      await using here = await opened();
+      await using here = await opened(backend);
       const layers = await family(here);
       await harm(here.moby, layers.middle);
       const { broken } = await importMobyLayers(here.store, here.moby);
@@ -282,7 +308,7 @@ describe.skipIf(missing !== undefined)(
     });
 
     test("what is no layerdb, a closed store and an abort end the import", async () => {
-      await using here = await opened();
+      await using here = await opened(backend);
       const { moby, scene, store } = here;
       const layers = await family(here);
       await expect(

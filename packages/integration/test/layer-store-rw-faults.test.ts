@@ -1,12 +1,14 @@
-import { open, readdir, readFile, writeFile } from "node:fs/promises";
+import { open, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { bash } from "@varve-tools/corpus";
 import { createLinuxMounter } from "@varve/mount-linux";
 import { labelUidMapping } from "@varve/snapshots";
 import type { Snapshotter } from "@varve/snapshots";
 import { describe, expect, test } from "vitest";
 import { whyNoFaults } from "../src/faults/missing.ts";
 import { backends, bytesOf, LayerStoreScene, once } from "../src/layer-store/layer-store-scene.ts";
+import { file, hardlink, layerOf, symlink as linkTo } from "../src/layers/layer-of.ts";
 import { base, changesIn, isMounted, names, nothing, opened, within } from "../src/layer-store/rw-scene.ts";
 
 const missing = await whyNoFaults([]);
@@ -89,7 +91,9 @@ describe.skipIf(missing !== undefined).each(backends)(
       await store.close();
       expect(await isMounted(root)).toBe(false);
       const again = await scene.store();
-      expect(await Array.fromAsync(again.listRWLayers())).toEqual([{ name: "one", parent: parent.chainId }]);
+      expect(await Array.fromAsync(again.listRWLayers())).toEqual([
+        { name: "one", parent: parent.chainId, snapshot: layer.snapshot },
+      ]);
       await expect(again.createRWLayer("one")).rejects.toMatchObject({ code: "ERR_ALREADY_EXISTS" });
       // Another reference to the parent, released last but one: the layer stands on it.
       expect(await (await again.get(parent.chainId)).release()).toEqual([]);
@@ -107,9 +111,14 @@ describe.skipIf(missing !== undefined).each(backends)(
       await writeFile(join(root, "f"), "f");
       alter(scene, "UPDATE rw_refs SET owner = ''");
       const living = await store.getRWLayer("one");
+      const places = async (): Promise<unknown> =>
+        (await Array.fromAsync(store.listRWLayers())).map(({ mountedOn }) => mountedOn);
+      expect(await places()).toEqual([undefined]);
       expect(await living.mount()).toBe(root);
+      expect(await places()).toEqual([root]);
       expect(await readFile(join(root, "f"), "utf8")).toBe("f");
       await living.unmount();
+      expect(await places()).toEqual([undefined]);
       expect(await isMounted(root)).toBe(false);
       await living.mount();
       alter(scene, "UPDATE rw_refs SET owner = ''");
@@ -173,10 +182,120 @@ describe.skipIf(missing !== undefined).each(backends)(
       await using taken = await store.createRWLayer("taken");
       expect(taken.parent).toBeUndefined();
       await store.cleanup();
-      expect(await Array.fromAsync(store.listRWLayers())).toEqual([{ name: "taken", parent: undefined }]);
+      expect(await Array.fromAsync(store.listRWLayers())).toEqual([{ name: "taken", snapshot: taken.snapshot }]);
       await expect(store.createRWLayer("living")).rejects.toMatchObject({ code: "ERR_ALREADY_EXISTS" });
       // The parent, and what the living one is made of.
       expect(await scene.snapshots()).toMatchObject({ committed: { length: 2 }, others: 2 });
+    });
+
+    // S1.76: what leads out stays inside or is refused
+    test.each([
+      ["a hard link to what is above the root", [hardlink("l", "../../escaped")], "ERR_INVALID_DATA"],
+      ["a hard link through a link", [linkTo("s", "/"), hardlink("l", "s/etc/hostname")], "ERR_INVALID_DATA"],
+      ["a name above the root", [file("../escaped", "out")], "ERR_INVALID_DATA"],
+    ])("%s in an archive that is applied is refused, and nothing is made outside", async (_what, items, code) => {
+      await using here = await opened(backend);
+      const { scene, store } = here;
+      await using layer = await store.createRWLayer("one");
+      await within(layer, async (root) => symlink("..", join(root, "up")));
+      await expect(layer.apply(once(layerOf([file("before", "b"), ...items])))).rejects.toMatchObject({
+        code,
+        message: expect.stringContaining("read-write layer one"),
+      });
+      // Links that were there before lead nowhere else either.
+      await layer.apply(once(layerOf([file("up/escaped", "in")])));
+      await within(layer, async (root) => expect(await readFile(join(root, "escaped"), "utf8")).toBe("in"));
+      const found = await bash('find "$1" -name escaped', [scene.path]);
+      expect(found.stdout.trim().split("\n")).toEqual([expect.stringContaining("/snapshots/")]);
+      expect((await scene.files()).scratch).toEqual([]);
+    });
+
+    // S1.76
+    test("an error or an abort leaves what was there before, and the layer can be used", async () => {
+      await using here = await opened(backend);
+      const { scene, store } = here;
+      await using parent = await store.register(once(base));
+      await using layer = await store.createRWLayer("one", { parent: parent.chainId });
+      await within(layer, async (root) => writeFile(join(root, "mine"), "mine"));
+      const archive = layerOf([file("first", "1"), file("second", "2".repeat(3000))]);
+      await expect(layer.apply(once(archive.subarray(0, 2500)))).rejects.toMatchObject({ code: "ERR_INVALID_DATA" });
+      const reason = new Error("enough");
+      const controller = new AbortController();
+      const aborting = layer.apply(
+        async function* aborted() {
+          yield archive.subarray(0, 1024);
+          controller.abort(reason);
+          yield archive.subarray(1024);
+        },
+        { signal: controller.signal },
+      );
+      await expect(aborting).rejects.toBe(reason);
+      const broken = new Error("broken pipe");
+      const cutOff = async function* cut(): AsyncGenerator<Uint8Array> {
+        yield archive.subarray(0, 1024);
+        throw broken;
+      };
+      await expect(layer.apply(cutOff())).rejects.toBe(broken);
+      const left = await changesIn(layer);
+      expect(left).toContain("added mine");
+      expect(["added first", "added mine", "added second"]).toEqual(expect.arrayContaining(left));
+      expect((await scene.files()).scratch).toEqual([]);
+      expect((await scene.snapshots()).others).toBe(1);
+      await layer.apply(once(archive));
+      expect(await layer.size()).toBe(3005);
+    });
+
+    // S1.76: two overlays must not write to one directory
+    test("an archive is not applied to a layer that is mounted, by whoever, nor to one whose files are gone", async () => {
+      await using scene = await LayerStoreScene.open(backend);
+      let place: string | undefined;
+      const store = await scene.store({
+        mountedOn: async () => place,
+        mounter: createLinuxMounter({ busyTimeoutMs: 20 }),
+      });
+      const layer = await store.createRWLayer("one");
+      const other = await store.getRWLayer("one");
+      const apply = (): Promise<unknown> => layer.apply(once(base));
+      const root = await other.mount();
+      await expect(apply()).rejects.toMatchObject({
+        code: "ERR_FAILED_PRECONDITION",
+        message: "read-write layer one: is mounted by a process, which has to unmount it first",
+      });
+      const busy = await open(join(root, "f"), "w");
+      alter(scene, "UPDATE rw_refs SET mounts = 0");
+      await expect(apply()).rejects.toMatchObject({ code: "ERR_UNAVAILABLE" });
+      await expect(layer.whileUnmounted(async () => undefined)).rejects.toMatchObject({ code: "ERR_UNAVAILABLE" });
+      await busy.close();
+      place = "/elsewhere";
+      await expect(apply()).rejects.toMatchObject({
+        code: "ERR_FAILED_PRECONDITION",
+        message: "read-write layer one: is mounted on /elsewhere, unmount that first",
+      });
+      expect(await isMounted(root)).toBe(true);
+      place = undefined;
+      await apply();
+      expect(await isMounted(root)).toBe(false);
+      expect(await changesIn(layer)).toContain("added d/a");
+      // While it is applied nobody mounts it.
+      let mounting: Promise<string> | undefined;
+      const during: string[] = [];
+      await layer.apply(async function* archive() {
+        mounting = other.mount();
+        void mounting.then(() => during.push("mounted"));
+        yield base;
+        during.push("read");
+      });
+      await mounting;
+      expect(during).toEqual(["read", "mounted"]);
+      await other.unmount();
+      await scene.snapshotter.remove(layer.snapshot);
+      await expect(apply()).rejects.toMatchObject({
+        code: "ERR_NOT_FOUND",
+        message: "read-write layer one: its files are gone",
+      });
+      await other.release();
+      await layer.release();
+      await expect(apply()).rejects.toMatchObject({ code: "ERR_FAILED_PRECONDITION" });
     });
 
     // S1.48

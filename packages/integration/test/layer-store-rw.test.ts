@@ -1,11 +1,13 @@
 import { chown, link, mkdir, readdir, readFile, rm, stat, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { createTarReader } from "@varve/archive";
 import { chainIds, digestOf } from "@varve/digest";
 import { labelGidMapping, labelUidMapping } from "@varve/snapshots";
 import { describe, expect, test } from "vitest";
 import { whyNoFaults } from "../src/faults/missing.ts";
 import { backends, bytesOf, once } from "../src/layer-store/layer-store-scene.ts";
+import { dir, file, hardlink, layerOf, opaque, symlink as linkTo, whiteout } from "../src/layers/layer-of.ts";
 import { base, changesIn, isMounted, names, nothing, opened, within } from "../src/layer-store/rw-scene.ts";
 
 const missing = await whyNoFaults([]);
@@ -210,6 +212,7 @@ describe.skipIf(missing !== undefined).each(backends)(
       expect(await scene.snapshots()).toEqual({ committed: [], others: 0 });
     });
 
+    // S1.45: storage options
     test("labels go to the snapshotter: with mapped ids a commit has those of the image", async () => {
       await using here = await opened(backend);
       const { store } = here;
@@ -232,6 +235,83 @@ describe.skipIf(missing !== undefined).each(backends)(
       reader.end();
       expect(owners).toContain("d/a 7:8");
       expect(await layer.size()).toBe(1);
+    });
+
+    // S1.76, C-LS.7: TestMountApply
+    test.each([
+      ["as it is", (tar: Buffer) => once(tar)],
+      ["by gzip, from a function", (tar: Buffer) => () => once(gzipSync(tar))],
+    ])(
+      "an archive that is applied, given %s, becomes changes like others: nothing else is made",
+      async (_how, given) => {
+        await using here = await opened(backend);
+        const { scene, store } = here;
+        await using parent = await store.register(once(base));
+        await using layer = await store.createRWLayer("one", { parent: parent.chainId });
+        await within(layer, async (root) => {
+          for (const name of ["mine", "kept"]) await writeFile(join(root, name), name);
+          await mkdir(join(root, "full"));
+          await writeFile(join(root, "full/of"), "what goes");
+        });
+        const applied = layerOf([
+          file("d/a", "by the archive"),
+          whiteout("d/b"),
+          whiteout("mine"),
+          dir("full"),
+          opaque("full"),
+          hardlink("same", "d/a"),
+          linkTo("out", "/etc/passwd"),
+        ]);
+        let told = 0;
+        const onProgress = (bytes: number): void => void (told = bytes);
+        expect(await layer.apply(given(applied), { onProgress })).toEqual({
+          diffId: digestOf(applied),
+          contentBytes: 14,
+        });
+        expect(told).toBeGreaterThan(0);
+        expect((await changesIn(layer)).filter((change) => change !== "modified d").toSorted()).toEqual([
+          "added full",
+          "added kept",
+          "added out",
+          "added same",
+          "deleted d/b",
+          "modified d/a",
+        ]);
+        await within(layer, async (root) => {
+          expect((await readdir(root)).toSorted()).toEqual(["big", "d", "full", "kept", "out", "same"]);
+          expect(await readdir(join(root, "full"))).toEqual([]);
+          expect(await readFile(join(root, "same"), "utf8")).toBe("by the archive");
+          expect((await stat(join(root, "same"))).ino).toBe((await stat(join(root, "d/a"))).ino);
+        });
+        expect(await layer.size()).toBe(14 + 4);
+        expect(await scene.snapshots()).toEqual({ committed: [parent.chainId], others: 1 });
+        expect(await scene.files()).toEqual({ records: [expect.any(String)], scratch: [] });
+        // Later ones fall on what earlier ones have made, and its parent is as it was.
+        await layer.apply(once(layerOf([whiteout("same"), file("d/b", "b again")])));
+        await within(layer, async (root) => {
+          expect((await readdir(root)).toSorted()).toEqual(["big", "d", "full", "kept", "out"]);
+          expect(await readFile(join(root, "d/b"), "utf8")).toBe("b again");
+        });
+        expect((await bytesOf(parent.tarStream())).equals(base)).toBe(true);
+        await using committed = await layer.commit();
+        expect(committed.diffSize).toBe(14 + 4 + 7);
+      },
+    );
+
+    // S1.76
+    test("owners of what is applied are stored as they are, and seen through the mappings of the layer", async () => {
+      await using here = await opened(backend);
+      const labels = { [labelUidMapping]: "0:100000:65536", [labelGidMapping]: "0:200000:65536" };
+      await using layer = await here.store.createRWLayer("one", { labels });
+      await layer.apply(once(layerOf([{ ...file("mine", "m"), uid: 7, gid: 8 }])));
+      await within(layer, async (root) => {
+        expect(await stat(join(root, "mine"))).toMatchObject({ uid: 100_007, gid: 200_008 });
+      });
+      await using committed = await layer.commit();
+      await using plain = await here.store.createRWLayer("two", { parent: committed.chainId });
+      await within(plain, async (root) => {
+        expect(await stat(join(root, "mine"))).toMatchObject({ uid: 7, gid: 8 });
+      });
     });
 
     test("without a comparer a layer can be made and mounted, but not compared", async () => {

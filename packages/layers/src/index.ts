@@ -4,9 +4,18 @@ export type { BlobRecipe } from "./layer-blob-recipes.ts";
 export type { CallOptions, Layer, LayerArchive, LayerInfo, LayerStore, RegisterOptions } from "./layer-store.ts";
 export { importMobyLayers } from "./moby-import.ts";
 export type { ImportMobyOptions, MobyImport } from "./moby-import.ts";
+export type { BrokenMobyContainer } from "./moby-containers.ts";
 export type { BrokenMobyLayer } from "./moby-layerdb.ts";
-export type { MobyDriver, MobySource } from "./moby-tar.ts";
+export type { MobyDriver, MobySource } from "./moby-source.ts";
 export { openLayerStore } from "./open-layer-store.ts";
 export type { LayerStoreOptions } from "./open-layer-store.ts";
-export type { CommitRWLayerOptions, CreateRWLayerOptions, RWLayer, RWLayerInfo } from "./rw-layer.ts";
+export type {
+  AppliedToRW,
+  ApplyToRWOptions,
+  CommitRWLayerOptions,
+  CreateRWLayerOptions,
+  ListedRWLayer,
+  RWLayer,
+  RWLayerInfo,
+} from "./rw-layer.ts";
 export type { MountedOn, SnapshotHolder } from "./snapshot-holder.ts";

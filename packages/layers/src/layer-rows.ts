@@ -137,14 +137,21 @@ export function dropDeadReferences(session: Session): void {
   }
 }
 
-/** Why a layer has to stay: what stands on it, or that somebody refers to it. A read-only one that is going stands on nothing. */
+/** Why a layer has to stay: what stands on it, or that somebody refers to it. What goes stands on nothing, nor does what a dead process was making. */
 export function whyWanted(session: Session, id: number): string | undefined {
-  const above = session.get("SELECT chain FROM layers WHERE parent = ? AND state <> 'going' LIMIT 1", id);
+  const above = session.get("SELECT chain FROM layers WHERE parent = ? AND state = 'ready' LIMIT 1", id);
   if (above !== undefined) return `layer ${String(above["chain"])} stands on it`;
   const rw = session.get("SELECT name FROM rw_layers WHERE parent = ? LIMIT 1", id);
   if (rw !== undefined) return `read-write layer ${String(rw["name"])} stands on it`;
   const reference = session.get("SELECT 1 FROM refs WHERE layer = ? LIMIT 1", id);
-  return reference === undefined ? undefined : "somebody refers to it";
+  if (reference !== undefined) return "somebody refers to it";
+  const making = session.all("SELECT owner, state FROM layers WHERE parent = ? AND state = 'making'", id);
+  return making.every(isAbandoned) ? undefined : "a layer is made on it";
+}
+
+/** What dead processes were making on a layer goes with it. */
+export function abandonMaking(session: Session, parent: number): void {
+  session.run("UPDATE layers SET state = 'going' WHERE parent = ? AND state = 'making'", parent);
 }
 
 export function layerById(session: Session, id: number): LayerRow | undefined {

@@ -1,6 +1,6 @@
 import type { Digest } from "@varve/digest";
 import type { Descriptor } from "@varve/oci";
-import type { CreateRWLayerOptions, RWLayer, RWLayerInfo } from "./rw-layer.ts";
+import type { CreateRWLayerOptions, ListedRWLayer, RWLayer } from "./rw-layer.ts";
 
 export interface CallOptions {
   /** Rejects with the signal's own reason. */
@@ -123,8 +123,8 @@ export interface LayerStore extends AsyncDisposable {
   createRWLayer(name: string, options?: CreateRWLayerOptions): Promise<RWLayer>;
   /** Another reference to a read-write layer. @throws ERR_NOT_FOUND no such read-write layer */
   getRWLayer(name: string, options?: CallOptions): Promise<RWLayer>;
-  /** All read-write layers, by name, without references to them. */
-  listRWLayers(options?: CallOptions): AsyncIterable<RWLayerInfo>;
+  /** All read-write layers, by name, and where they are mounted, without references to them. */
+  listRWLayers(options?: CallOptions): AsyncIterable<ListedRWLayer>;
   /** Removes what killed processes and failed removals have left, as the open does. */
   cleanup(options?: CallOptions): Promise<void>;
   /**

@@ -100,7 +100,8 @@ async function readLayer(layerdb: string, chainId: Digest): Promise<MobyLayer> {
   }
 }
 
-async function readText<T extends string>(
+/** A file of one line. */
+export async function readText<T extends string>(
   directory: OpenDirectory,
   subject: string,
   { name, form }: { readonly name: string; readonly form: (text: unknown) => text is T },
@@ -126,7 +127,7 @@ async function readDescriptor(directory: OpenDirectory, subject: string): Promis
 }
 
 /** Nothing for a file that is missing. */
-async function orNothing<T>(file: Promise<T>): Promise<T | undefined> {
+export async function orNothing<T>(file: Promise<T>): Promise<T | undefined> {
   try {
     return await file;
   } catch (error) {
@@ -139,6 +140,7 @@ function isSize(text: unknown): text is string {
   return typeof text === "string" && /^[0-9]{1,19}$/.test(text);
 }
 
-function isCacheId(text: unknown): text is string {
+/** Whether the driver may call something so (S1.70). */
+export function isCacheId(text: unknown): text is string {
   return typeof text === "string" && cacheName.test(text);
 }

@@ -3,20 +3,8 @@ import { decompress } from "@varve/compression";
 import { openDirectory, openFile } from "./moby-files.ts";
 import { layerPath } from "./moby-layerdb.ts";
 import type { MobyLayer } from "./moby-layerdb.ts";
-
-/** Where the files of layers are, and in which form. */
-export interface MobyDriver {
-  /** `overlay2`: `<root>/<cache ID>/diff`, as fuse-overlayfs has them, too; `vfs`: `<root>/dir/<cache ID>`. */
-  readonly name: "overlay2" | "vfs";
-  /** The driver's own directory: `overlay2` or `vfs` in moby's root. */
-  readonly root: string;
-}
-
-/** A moby's store on disk. */
-export interface MobySource {
-  readonly layerdb: string;
-  readonly driver: MobyDriver;
-}
+import { driverPath } from "./moby-source.ts";
+import type { MobySource } from "./moby-source.ts";
 
 /** The archive that was registered with moby, from its records and the driver's files, held against its diff ID at the end. */
 export async function* mobyTar(
@@ -31,7 +19,7 @@ export async function* mobyTar(
     return;
   }
   const { driver } = source;
-  const names = driver.name === "vfs" ? ["dir", cacheId] : [cacheId, "diff"];
+  const names = driverPath(driver, cacheId);
   const directory = await openDirectory(driver.root, names, `${subject}: its directory ${names.join("/")}`);
   try {
     const files = treeFiles(directory.path);

@@ -24,7 +24,8 @@ import type { LayerRow, Referred } from "./layer-rows.ts";
 import type { CallOptions, LayerArchive, RegisterOptions } from "./layer-store.ts";
 import { withSnapshot } from "./layer-snapshot.ts";
 import { patience } from "./patience.ts";
-import { removeSnapshot, removeUnderLock } from "./remove-layers.ts";
+import { removeUnderLock } from "./remove-layers.ts";
+import { removeSnapshot } from "./remove-snapshot.ts";
 import { lockOf } from "./store-parts.ts";
 import type { StoreParts } from "./store-parts.ts";
 

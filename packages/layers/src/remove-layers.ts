@@ -2,6 +2,7 @@ import type { Digest } from "@varve/digest";
 import { CodedError, hasCode } from "@varve/errors";
 import type { Session } from "@varve/sqlite";
 import {
+  abandonMaking,
   dropDeadReferences,
   dropLayer,
   dropReference,
@@ -16,6 +17,7 @@ import {
 import type { LayerRow } from "./layer-rows.ts";
 import type { CallOptions } from "./layer-store.ts";
 import { isCommitted } from "./committed-snapshot.ts";
+import { removeWithLitter } from "./remove-litter.ts";
 import { lockOf } from "./store-parts.ts";
 import type { StoreParts } from "./store-parts.ts";
 
@@ -32,6 +34,7 @@ export function markUnwanted(session: Session, layer: number): readonly LayerRow
     const row: LayerRow | undefined = layerById(session, id);
     if (row === undefined) break;
     setState(session, row.id, "going");
+    abandonMaking(session, row.id);
     going.push(row);
     id = row.parentId;
   }
@@ -101,14 +104,5 @@ export async function removeUnderLock(
 
 /** Layers are committed: what is not is somebody else's, whatever its name. */
 async function removeCommitted(parts: StoreParts, name: string, options: CallOptions): Promise<void> {
-  if (await isCommitted(parts, name, options)) await removeSnapshot(parts, name, options);
-}
-
-/** Removes a snapshot unless it is gone already. */
-export async function removeSnapshot({ snapshotter }: StoreParts, name: string, options: CallOptions): Promise<void> {
-  try {
-    await snapshotter.remove(name, options);
-  } catch (error) {
-    if (!hasCode(error, "ERR_NOT_FOUND")) throw error;
-  }
+  if (await isCommitted(parts, name, options)) await removeWithLitter(parts, name, options);
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { treeFiles } from "@varve/archive";
 import type { TreeChange } from "@varve/diff";
-import { readOnlyMounts, splitMountOptions } from "@varve/mount";
+import { readOnlyMounts } from "@varve/mount";
 import type { Mount } from "@varve/mount";
 import { comparerOf } from "./comparer-of.ts";
 import type { CallOptions } from "./layer-store.ts";
@@ -15,6 +15,7 @@ import { belowOf, changesOf } from "./rw-names.ts";
 import type { RWRow } from "./rw-rows.ts";
 import { withShownTree } from "./shown-tree.ts";
 import type { StoreParts } from "./store-parts.ts";
+import { asStored } from "./stored-mounts.ts";
 import { viewedStream } from "./viewed-stream.ts";
 
 /** Files that are looked at, without a wait, before other work of this process has its turn. */
@@ -59,12 +60,13 @@ export async function commitRW(parts: StoreParts, layer: RWRow, options: CommitR
   return parts.files.withScratch(async (scratch) => {
     const path = join(scratch, "changes.tar");
     // Into a file first: who compares and who unpacks may have one thread between them.
-    await store(tarStreamOfRW(parts, layer, { signal }), path);
+    await keepStream(tarStreamOfRW(parts, layer, { signal }), path);
     return registerLayer(parts, () => createReadStream(path), { parent: layer.parent, descriptor, signal });
   });
 }
 
-async function store(chunks: AsyncIterable<Uint8Array>, path: string): Promise<void> {
+/** Writes a stream into a new file. */
+export async function keepStream(chunks: AsyncIterable<Uint8Array>, path: string): Promise<void> {
   const file = await open(path, "wx", 0o600);
   try {
     // Not by a stream, which would still have a chunk when the next one takes its memory.
@@ -103,12 +105,4 @@ async function* compared<T>(
   const below = belowOf(layer);
   if (below === undefined) yield* read([], upper);
   else yield* viewedStream(parts, below, (lower) => read(lower, upper), signal);
-}
-
-/** The mounts without id mappings: a layer has the ids that are on disk. */
-function asStored(mounts: readonly Mount[]): readonly Mount[] {
-  return mounts.map((mount) => ({
-    ...mount,
-    options: splitMountOptions(mount.options).filter((option) => !/^[ug]idmap=/.test(option)),
-  }));
 }

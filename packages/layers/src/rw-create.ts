@@ -1,19 +1,24 @@
 import { randomUUID } from "node:crypto";
 import { CodedError } from "@varve/errors";
-import { withTemporaryMount } from "@varve/mount";
 import { newActiveKey } from "./active-key.ts";
 import type { CallOptions } from "./layer-store.ts";
 import { patience } from "./patience.ts";
-import { removeSnapshot } from "./remove-layers.ts";
+import { removeSnapshot } from "./remove-snapshot.ts";
 import type { CreateRWLayerOptions } from "./rw-layer.ts";
 import { belowOf, changesOf, initOf, rwLockOf } from "./rw-names.ts";
 import { completeRemoval, removeRW } from "./rw-remove.ts";
 import { abandonRW, addRW, addRWReference, readyRW, setRWState } from "./rw-rows.ts";
 import type { ReferredRW, RWRow } from "./rw-rows.ts";
+import { withShownTree } from "./shown-tree.ts";
 import type { StoreParts } from "./store-parts.ts";
 
+export interface MakeRWOptions extends CreateRWLayerOptions {
+  /** Writes the first changes, before anybody can see the layer. */
+  readonly fillChanges?: ((layer: RWRow, options: CallOptions) => Promise<unknown>) | undefined;
+}
+
 /** Makes a read-write layer, or leaves nothing (S1.40 to S1.45). */
-export async function createRW(parts: StoreParts, name: string, options: CreateRWLayerOptions): Promise<ReferredRW> {
+export async function createRW(parts: StoreParts, name: string, options: MakeRWOptions): Promise<ReferredRW> {
   if (name === "") throw new CodedError("ERR_INVALID_ARGUMENT", "read-write layer: a name is empty");
   const { init, parent, signal } = options;
   const make = async (): Promise<ReferredRW> => {
@@ -42,12 +47,13 @@ export async function referToRW(parts: StoreParts, name: string, { signal }: Cal
   return locks.run(rwLockOf(name), refer, { signal });
 }
 
-async function fill(parts: StoreParts, layer: RWRow, options: CreateRWLayerOptions): Promise<ReferredRW> {
+async function fill(parts: StoreParts, layer: RWRow, options: MakeRWOptions): Promise<ReferredRW> {
   const { database, holder, snapshotter } = parts;
-  const { init, labels, signal } = options;
+  const { fillChanges, init, labels, signal } = options;
   if (init !== undefined) await makeInit(parts, layer, init, { signal });
   await holder?.hold(changesOf(layer), { signal });
   await snapshotter.prepare(changesOf(layer), belowOf(layer), { labels, signal });
+  await fillChanges?.(layer, { signal });
   return database.write((session) => {
     setRWState(session, layer.id, "ready");
     return { layer: { ...layer, state: "ready" }, reference: addRWReference(session, layer.id) };
@@ -61,12 +67,12 @@ async function makeInit(
   init: (directory: string) => Promise<void>,
   { signal }: CallOptions,
 ): Promise<void> {
-  const { holder, mountDirectory: directory, mounter, snapshotter } = parts;
+  const { holder, snapshotter } = parts;
   const key = newActiveKey();
   await holder?.hold(key, { signal });
   try {
     const mounts = await snapshotter.prepare(key, layer.parent, { signal });
-    await withTemporaryMount(mounter, mounts, init, { directory, signal });
+    await withShownTree(parts, mounts, init, signal);
     await holder?.hold(initOf(layer), { signal });
     await snapshotter.commit(initOf(layer), key, { signal });
   } finally {

@@ -2,8 +2,11 @@ import { infoOf } from "./layer-rows.ts";
 import type { CallOptions, Layer, LayerInfo } from "./layer-store.ts";
 import type { Referred } from "./layer-rows.ts";
 import { createRW, referToRW } from "./rw-create.ts";
-import type { CreateRWLayerOptions, RWLayer, RWLayerInfo } from "./rw-layer.ts";
-import { takeOffIdle, unmountRW } from "./rw-mounts.ts";
+import { importRW } from "./rw-import.ts";
+import type { ImportRWOptions } from "./rw-import.ts";
+import type { CreateRWLayerOptions, ListedRWLayer, RWLayer } from "./rw-layer.ts";
+import { mountOf, takeOffIdle, unmountRW } from "./rw-mounts.ts";
+import { changesOf } from "./rw-names.ts";
 import { RWReference } from "./rw-reference.ts";
 import { completeRemoval, releaseRW } from "./rw-remove.ts";
 import { dropDeadRWReferences, dropRWReference, mountsOfReference, readyRWAfter } from "./rw-rows.ts";
@@ -39,17 +42,27 @@ export class RWLayers {
     );
   }
 
+  async import(name: string, options: ImportRWOptions): Promise<RWLayer> {
+    this.#readOnly.mustBeOpen();
+    return this.#parts.calls.run(options, async (signal) =>
+      this.#hand(await importRW(this.#parts, name, { ...options, signal })),
+    );
+  }
+
   async get(name: string, options: CallOptions): Promise<RWLayer> {
     this.#readOnly.mustBeOpen();
     return this.#hand(await referToRW(this.#parts, name, options));
   }
 
-  async *list({ signal }: CallOptions): AsyncGenerator<RWLayerInfo, void, undefined> {
+  async *list({ signal }: CallOptions): AsyncGenerator<ListedRWLayer, void, undefined> {
     this.#readOnly.mustBeOpen();
     for (let last = ""; ;) {
       const after = last;
       const page = await this.#parts.database.read((session) => readyRWAfter(session, after, pageSize), signal);
-      for (const { name, parent } of page) yield { name, parent };
+      for (const layer of page) {
+        const { name, parent } = layer;
+        yield { name, parent, snapshot: changesOf(layer), mountedOn: await mountOf(this.#parts, layer, { signal }) };
+      }
       last = page.at(-1)?.name ?? "";
       if (page.length < pageSize) return;
     }

@@ -1,12 +1,13 @@
-import { mkdir, readdir, realpath, rmdir } from "node:fs/promises";
+import { mkdir, readdir, realpath } from "node:fs/promises";
 import { join } from "node:path";
 import { CodedError, hasCode } from "@varve/errors";
 import { withoutVolatile } from "@varve/mount";
 import type { Session } from "@varve/sqlite";
 import type { CallOptions } from "./layer-store.ts";
 import { changesOf, rwLockOf } from "./rw-names.ts";
-import { mountsOfLayer, mountsOfReference, rwNameOf, setMounts } from "./rw-rows.ts";
-import type { ReferredRW } from "./rw-rows.ts";
+import { livingMounts, mountsOfLayer, mountsOfReference, rwNameOf, setMounts } from "./rw-rows.ts";
+import type { ReferredRW, RWRow } from "./rw-rows.ts";
+import { isMissing, takeOffRW } from "./rw-take-off.ts";
 import { mustNotBeElsewhere } from "./rw-unmounted.ts";
 import type { StoreParts } from "./store-parts.ts";
 
@@ -74,19 +75,14 @@ export async function unmountRW(
   await locks.run(rwLockOf(layer.name), unmount, options);
 }
 
-/** Takes off what is mounted of a layer, and removes its mount point, by a plain rmdir: no file is touched. */
-export async function takeOffRW(
-  { mounter, mountRoot }: StoreParts,
-  mountId: string,
-  options: CallOptions,
-): Promise<void> {
-  try {
-    const directory = join(await realpath(mountRoot), mountId);
-    await mounter.unmount(directory, options);
-    await rmdir(directory);
-  } catch (error) {
-    if (!isMissing(error)) throw error;
-  }
+/** Where living processes have a layer mounted, as far as they count. */
+export async function mountOf(
+  { database, mountRoot }: StoreParts,
+  { mountId }: RWRow,
+  { signal }: CallOptions,
+): Promise<string | undefined> {
+  const isMounted = await database.read((session) => livingMounts(session, mountId) > 0, signal);
+  return isMounted ? join(await realpath(mountRoot), mountId) : undefined;
 }
 
 /** Takes off what is mounted and counted by nobody; what is busy stays. */
@@ -151,10 +147,6 @@ async function namesIn(directory: string): Promise<readonly string[]> {
     if (isMissing(error)) return [];
     throw error;
   }
-}
-
-function isMissing(error: unknown): boolean {
-  return codeOf(error) === "ENOENT";
 }
 
 function codeOf(error: unknown): unknown {

@@ -1,10 +1,11 @@
 import type { TreeChange } from "@varve/diff";
 import type { Digest } from "@varve/digest";
 import { CodedError } from "@varve/errors";
-import type { CallOptions, Layer, LayerInfo } from "./layer-store.ts";
+import type { CallOptions, Layer, LayerArchive, LayerInfo } from "./layer-store.ts";
 import type { Referred } from "./layer-rows.ts";
+import { applyToRW } from "./rw-apply.ts";
 import { changesOfRW, commitRW, sizeOfRW, tarStreamOfRW } from "./rw-compare.ts";
-import type { CommitRWLayerOptions, RWLayer } from "./rw-layer.ts";
+import type { AppliedToRW, ApplyToRWOptions, CommitRWLayerOptions, RWLayer } from "./rw-layer.ts";
 import { mountRW, unmountRW } from "./rw-mounts.ts";
 import { changesOf } from "./rw-names.ts";
 import type { ReferredRW } from "./rw-rows.ts";
@@ -46,6 +47,11 @@ export class RWReference implements RWLayer {
 
   async whileUnmounted<T>(work: () => Promise<T>, options: CallOptions = {}): Promise<T> {
     return runUnmounted(this.#held(), this.#referred, work, options);
+  }
+
+  async apply(archive: LayerArchive, options: ApplyToRWOptions = {}): Promise<AppliedToRW> {
+    const parts = this.#held();
+    return parts.calls.run(options, (signal) => applyToRW(parts, this.#referred, archive, { ...options, signal }));
   }
 
   async *changes(options: CallOptions = {}): AsyncGenerator<TreeChange, void, undefined> {

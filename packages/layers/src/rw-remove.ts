@@ -2,8 +2,10 @@ import { CodedError } from "@varve/errors";
 import type { WriteSession } from "@varve/sqlite";
 import type { LayerRow } from "./layer-rows.ts";
 import type { CallOptions } from "./layer-store.ts";
-import { markUnwanted, removeMarked, removeSnapshot } from "./remove-layers.ts";
-import { takeOffRW, unlessBusy } from "./rw-mounts.ts";
+import { markUnwanted, removeMarked } from "./remove-layers.ts";
+import { removeWithLitter } from "./remove-litter.ts";
+import { removeSnapshot } from "./remove-snapshot.ts";
+import { unlessBusy } from "./rw-mounts.ts";
 import { changesOf, initOf, rwLockOf } from "./rw-names.ts";
 import {
   abandonedRW,
@@ -16,6 +18,7 @@ import {
   setRWState,
 } from "./rw-rows.ts";
 import type { ReferredRW, RWRow } from "./rw-rows.ts";
+import { takeOffRW } from "./rw-take-off.ts";
 import { isElsewhere } from "./rw-unmounted.ts";
 import type { StoreParts } from "./store-parts.ts";
 
@@ -86,7 +89,7 @@ export async function removeRW(
   await holder?.release(changesOf(layer), options);
   if (layer.hasInit) {
     // What is committed is the collector's, if there is one.
-    if (holder === undefined) await removeSnapshot(parts, initOf(layer), options);
+    if (holder === undefined) await removeWithLitter(parts, initOf(layer), options);
     else await holder.release(initOf(layer), options);
   }
   return database.free((session) => {

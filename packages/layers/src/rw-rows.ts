@@ -8,7 +8,7 @@ import type { LayerState } from "./layer-rows.ts";
 import type { RWLayerInfo } from "./rw-layer.ts";
 
 /** A read-write layer as it is recorded. */
-export interface RWRow extends RWLayerInfo {
+export interface RWRow extends Omit<RWLayerInfo, "snapshot"> {
   readonly id: number;
   /** In the names of its snapshots and of its mount point; never used again, in no store. */
   readonly mountId: string;
@@ -134,12 +134,17 @@ export function setMounts(session: Session, reference: number, mounts: number): 
 /** How often all living references have the layer mounted. */
 export function mountsOfLayer(session: Session, mountId: string): number {
   dropDeadRWReferences(session);
-  const row = session.get(
-    `SELECT TOTAL(refs.mounts) AS mounts FROM rw_refs AS refs JOIN rw_layers AS rw ON rw.id = refs.layer
-     WHERE rw.mount_id = ?`,
+  return livingMounts(session, mountId);
+}
+
+/** The same where nothing is to be written. */
+export function livingMounts(session: Session, mountId: string): number {
+  const rows = session.all(
+    `SELECT refs.owner, refs.mounts FROM rw_refs AS refs JOIN rw_layers AS rw ON rw.id = refs.layer
+     WHERE rw.mount_id = ? AND refs.mounts > 0`,
     mountId,
   );
-  return Number(row?.["mounts"]);
+  return rows.filter(({ owner }) => isOwnerAlive(String(owner))).reduce((sum, { mounts }) => sum + Number(mounts), 0);
 }
 
 function lastId(session: Session): number {

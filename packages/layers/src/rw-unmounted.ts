@@ -3,6 +3,7 @@ import type { CallOptions } from "./layer-store.ts";
 import { changesOf, rwLockOf } from "./rw-names.ts";
 import { mountsOfLayer } from "./rw-rows.ts";
 import type { ReferredRW, RWRow } from "./rw-rows.ts";
+import { takeOffRW } from "./rw-take-off.ts";
 import type { StoreParts } from "./store-parts.ts";
 
 /** Runs `work` while the layer is mounted nowhere, and nobody mounts or removes it. */
@@ -23,6 +24,8 @@ export async function runUnmounted<T>(
       if (!hasCode(error, "ERR_NOT_FOUND")) throw error;
       throw new CodedError("ERR_NOT_FOUND", `read-write layer ${layer.name}: its files are gone`, { cause: error });
     }
+    // What a dead process has left mounted counts for nobody, and writes all the same while somebody has files open in it.
+    await takeOffRW(parts, layer.mountId, options);
     return work();
   };
   return locks.run(rwLockOf(layer.name), run, options);

@@ -1,6 +1,6 @@
 import type { Digest } from "@varve/digest";
 import { CodedError, hasCode } from "@varve/errors";
-import { isLitter } from "./active-key.ts";
+import { comparerOf } from "./comparer-of.ts";
 import { LayerReference } from "./layer-reference.ts";
 import {
   abandonedLayers,
@@ -16,8 +16,10 @@ import type { Referred } from "./layer-rows.ts";
 import type { CallOptions, Layer, LayerArchive, LayerInfo, LayerStore, RegisterOptions } from "./layer-store.ts";
 import { reconcileHolds } from "./reconcile-holds.ts";
 import { registerLayer } from "./register-layer.ts";
-import { dropAndMark, markRemoved, removeLeft, removeMarked, removeSnapshot } from "./remove-layers.ts";
-import type { CreateRWLayerOptions, RWLayer, RWLayerInfo } from "./rw-layer.ts";
+import { dropAndMark, markRemoved, removeLeft, removeMarked } from "./remove-layers.ts";
+import { removeLitter } from "./remove-litter.ts";
+import type { ImportRW, RWImporter } from "./rw-import.ts";
+import type { CreateRWLayerOptions, ListedRWLayer, RWLayer } from "./rw-layer.ts";
 import { RWLayers } from "./rw-layers.ts";
 import type { StoreParts } from "./store-parts.ts";
 import { tarStreamFrom } from "./tar-stream-from.ts";
@@ -27,7 +29,7 @@ import { tarStream } from "./tar-stream.ts";
 const pageSize = 500;
 
 /** The one implementation of `LayerStore`. */
-export class SqliteLayerStore implements LayerStore {
+export class SqliteLayerStore implements LayerStore, RWImporter {
   readonly #parts: StoreParts;
   /** References in the hands of callers. */
   readonly #references = new Set<number>();
@@ -98,13 +100,19 @@ export class SqliteLayerStore implements LayerStore {
     return this.#rw.get(name, options);
   }
 
-  listRWLayers(options: CallOptions = {}): AsyncIterable<RWLayerInfo> {
+  listRWLayers(options: CallOptions = {}): AsyncIterable<ListedRWLayer> {
     return this.#rw.list(options);
+  }
+
+  rwImporter(): ImportRW {
+    this.#mustBeOpen();
+    comparerOf(this.#parts);
+    return (name, options) => this.#rw.import(name, options);
   }
 
   async cleanup(options: CallOptions = {}): Promise<void> {
     this.#mustBeOpen();
-    const { database, files, holder, snapshotter } = this.#parts;
+    const { database, files } = this.#parts;
     // They stand on others.
     await this.#rw.cleanup(options);
     const left = await database.free((session) => {
@@ -113,12 +121,7 @@ export class SqliteLayerStore implements LayerStore {
       for (const { id } of layers) setState(session, id, "going");
       return layers;
     }, options.signal);
-    // It may stand on layers that go.
-    for await (const { kind, name } of snapshotter.walk(options)) {
-      if (kind === "committed" || !isLitter(name)) continue;
-      await removeSnapshot(this.#parts, name, options);
-      await holder?.release(name, options);
-    }
+    await removeLitter(this.#parts, options);
     await removeLeft(this.#parts, left, options);
     await files.cleanup();
     await reconcileHolds(this.#parts, options);

@@ -36,9 +36,9 @@ test("layers import prints the chain ID, and layers ls has parents before childr
   expect(await store.run(["layers", "import", "-"], { input: base })).toMatchObject({ code: 0, stdout: `${one}\n` });
   const { stdout } = await store.run(["layers", "ls"]);
   expect(stdout.split("\n")).toEqual([
-    expect.stringMatching(/^LAYERS +SIZE +TOTAL +CHAIN ID OR NAME +PARENT$/),
-    expect.stringMatching(new RegExp(`^1 +2\\.00 kB +2\\.00 kB +${one} +-$`)),
-    expect.stringMatching(new RegExp(`^2 +3 B +2\\.00 kB +${two} +${one}$`)),
+    expect.stringMatching(/^LAYERS +SIZE +TOTAL +CHAIN ID OR NAME +PARENT +MOUNTED ON$/),
+    expect.stringMatching(new RegExp(`^1 +2\\.00 kB +2\\.00 kB +${one} +- +-$`)),
+    expect.stringMatching(new RegExp(`^2 +3 B +2\\.00 kB +${two} +${one} +-$`)),
     "",
   ]);
   expect((await store.run(["layers", "ls", "-q"])).stdout).toBe(`${one}\n${two}\n`);

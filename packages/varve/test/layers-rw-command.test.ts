@@ -98,9 +98,11 @@ test("layers ls has read-write layers after the others, and gc leaves them alone
   await write(box);
   expect(await box.store.run(["gc"])).toMatchObject({ code: 0 });
   const { stdout } = await box.layers("ls");
-  expect(stdout.split("\n").at(-2)).toMatch(new RegExp(`^rw +- +- +box +${two}$`));
+  expect(stdout.split("\n").at(-2)).toMatch(new RegExp(`^rw +- +- +box +${two} +-$`));
   expect(await box.layers("ls", "-q")).toEqual(done(`${one}\n${two}\nbox\n`));
-  await expect(box.store.json("layers", "ls")).resolves.toMatchObject({ readWrite: [{ name: "box", parent: two }] });
+  await expect(box.store.json("layers", "ls")).resolves.toMatchObject({
+    readWrite: [{ name: "box", parent: two, snapshot: box.snapshot, mountedOn: [] }],
+  });
   await expect(readFile(`${box.files}/etc/new`, "utf8")).resolves.toBe("new");
 });
 
@@ -192,6 +194,9 @@ test.skipIf(!isRoot).each<Snapshotter>(["native", "overlay"])(
     await expect(readFile(`${target}/etc/base`, "utf8")).resolves.toBe("base".repeat(500));
     const why = `read-write layer box: is mounted on ${target}, unmount that first`;
     expect(await box.layers("rm", "box")).toEqual(failed(1, why));
+    await expect(box.store.json("--snapshotter", snapshotter, "layers", "ls")).resolves.toMatchObject({
+      readWrite: [{ name: "box", mountedOn: [target] }],
+    });
     // What is mounted can be looked at all the same.
     expect(await box.layers("changes", "box", "-q")).toEqual(done("/etc\n/etc/new\n"));
     expect(await box.layers("unmount", "box")).toEqual(done(`${target}\n`));
@@ -223,11 +228,13 @@ test.skipIf(!isRoot)(
     const { store, target } = box;
     await using client = await openClient({ root: store.path, snapshotter: "native" });
     const layer = await (await client.layerStore()).getRWLayer("box");
-    await layer.mount();
+    const directory = await layer.mount();
+    expect((await box.layers("ls")).stdout).toMatch(new RegExp(`^rw .* box +${two}  ${directory}$`, "m"));
     const why = "read-write layer box: is mounted by a process, which has to unmount it first";
     expect(await box.layers("mount", "box", target)).toEqual(failed(1, why));
     await layer.unmount();
     expect(await box.layers("mount", "box", target)).toEqual(done(`${target}\n`));
+    expect((await box.layers("ls")).stdout).toMatch(new RegExp(`^rw .* box +${two}  ${target}$`, "m"));
     const elsewhere = {
       code: "ERR_FAILED_PRECONDITION",
       message: `read-write layer box: is mounted on ${target}, unmount that first`,

@@ -1,13 +1,32 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { digestOf } from "@varve/digest";
-import type { Layer, LayerInfo, LayerStore } from "@varve/layers";
+import type { Layer, LayerStore, RWLayer } from "@varve/layers";
 import { codeOf } from "../faults/codes.ts";
 import { listed } from "../faults/listed.ts";
-import { layerAnswer, nothing, removedAnswer, tarAnswer } from "./layer-operation.ts";
-import type { Answer, Operation } from "./layer-operation.ts";
+import {
+  changesAnswer,
+  layerAnswer,
+  listAnswer,
+  nothing,
+  removedAnswer,
+  rwAnswer,
+  tarAnswer,
+} from "./layer-operation.ts";
+import type { Answer, Creation, Operation, Registration, Write } from "./layer-operation.ts";
 import { bytesOf, once } from "./layer-store-scene.ts";
 import { tinyArchive } from "./tiny-archives.ts";
 
-type Registration = Extract<Operation, { kind: "register" }>;
+type OnStore = Extract<Operation, { store: number }>;
+type OnReference = Extract<Operation, { reference: number }>;
+
+/** What may come of an operation. Any other error is a failure. */
+const expected: ReadonlySet<unknown> = new Set([
+  "ERR_ALREADY_EXISTS",
+  "ERR_FAILED_PRECONDITION",
+  "ERR_INVALID_DATA",
+  "ERR_NOT_FOUND",
+]);
 
 /** Carries out operations on real stores. */
 export class LayerHands {
@@ -15,6 +34,7 @@ export class LayerHands {
   /** Closed ones stay until they are opened again: their answers count, too. */
   readonly #stores = new Map<number, LayerStore>();
   readonly #layers = new Map<number, Layer>();
+  readonly #rwLayers = new Map<number, RWLayer>();
 
   constructor(openStore: () => Promise<LayerStore>) {
     this.#openStore = openStore;
@@ -22,46 +42,61 @@ export class LayerHands {
 
   async perform(operation: Operation): Promise<Answer> {
     try {
-      return await ("reference" in operation
-        ? this.#withLayer(operation.kind, operation.reference)
-        : this.#withStore(operation));
+      return await ("reference" in operation ? this.#withReference(operation) : this.#withStore(operation));
     } catch (error) {
-      const code = codeOf(error);
-      if (typeof code === "string" && code.startsWith("ERR_")) return expected.has(code) ? code : String(error);
-      throw error;
+      if (!expected.has(codeOf(error))) throw error;
+      return String(codeOf(error));
     }
   }
 
-  async list(store: number): Promise<readonly LayerInfo[]> {
-    return listed(this.#store(store).list());
+  /** What a commit would have as its diff ID. */
+  async look(reference: number): Promise<string> {
+    const layer = this.#rwLayers.get(reference);
+    if (layer === undefined) throw new Error(`no reference ${reference}`);
+    return digestOf(await bytesOf(layer.tarStream()));
   }
 
-  /** Forgets the references of earlier operations. */
-  forget(): void {
-    this.#layers.clear();
-  }
-
-  async #withStore(operation: Exclude<Operation, { reference: number }>): Promise<Answer> {
+  async #withStore(operation: OnStore): Promise<Answer> {
     const { store } = operation;
     if (operation.kind === "open") {
       this.#stores.set(store, await this.#openStore());
       return nothing;
     }
-    const open = this.#store(store);
+    const open = this.#stores.get(store);
+    if (open === undefined) return "ERR_FAILED_PRECONDITION";
     if (operation.kind === "stat") return layerAnswer(await open.stat(operation.chain));
     if (operation.kind === "get") return this.#take(operation.id, await open.get(operation.chain));
     if (operation.kind === "register") return this.#take(operation.id, await register(open, operation));
+    if (operation.kind === "create") return this.#takeRW(operation.id, await create(open, operation));
+    if (operation.kind === "getRW") return this.#takeRW(operation.id, await open.getRWLayer(operation.name));
     // To close it again is no error, and so would not tell.
-    await listed(open.list());
-    await open.close();
+    const all = listAnswer(
+      (await listed(open.list())).map(layerAnswer),
+      (await listed(open.listRWLayers())).map(({ name, parent }) => rwAnswer(name, parent)),
+    );
+    if (operation.kind === "list") return all;
+    await (operation.kind === "close" ? open.close() : open.cleanup());
     return nothing;
   }
 
-  async #withLayer(kind: "release" | "tar", reference: number): Promise<Answer> {
-    const layer = this.#layers.get(reference);
-    if (layer === undefined) throw new Error(`no reference ${reference}`);
-    if (kind === "release") return removedAnswer(await layer.release());
+  async #withReference(operation: OnReference): Promise<Answer> {
+    const rw = this.#rwLayers.get(operation.reference);
+    if (rw !== undefined) return this.#withRW(rw, operation);
+    const layer = this.#layers.get(operation.reference);
+    if (layer === undefined) throw new Error(`no reference ${operation.reference}`);
+    if (operation.kind === "release") return removedAnswer(await layer.release());
     return tarAnswer(digestOf(await bytesOf(layer.tarStream())));
+  }
+
+  async #withRW(layer: RWLayer, operation: OnReference): Promise<Answer> {
+    const { kind } = operation;
+    if (kind === "release") return removedAnswer(await layer.release());
+    if (kind === "commit") return this.#take(operation.id, await layer.commit());
+    if (kind === "changes") return changesOf(layer);
+    if (kind === "write") await write(layer, operation);
+    else if (kind === "mount") await layer.mount();
+    else await layer.unmount();
+    return nothing;
   }
 
   #take(id: number, layer: Layer): Answer {
@@ -69,18 +104,38 @@ export class LayerHands {
     return layerAnswer(layer);
   }
 
-  #store(store: number): LayerStore {
-    const found = this.#stores.get(store);
-    if (found === undefined) throw new Error(`no store ${store}`);
-    return found;
+  #takeRW(id: number, layer: RWLayer): Answer {
+    this.#rwLayers.set(id, layer);
+    return rwAnswer(layer.name, layer.parent);
   }
 }
-
-/** What may come of an operation. Any other error is told in full. */
-const expected: ReadonlySet<string> = new Set(["ERR_FAILED_PRECONDITION", "ERR_INVALID_DATA", "ERR_NOT_FOUND"]);
 
 /** Half of the archives come from a stream that can be read once. */
 function register(store: LayerStore, { archive, id, parent }: Registration): Promise<Layer> {
   const { given } = tinyArchive(archive);
   return store.register(id % 2 === 0 ? once(given) : () => once(given), { parent });
+}
+
+function create(store: LayerStore, { hasInit, name, parent }: Creation): Promise<RWLayer> {
+  return store.createRWLayer(name, { parent, init: hasInit ? fillInit : undefined });
+}
+
+async function fillInit(root: string): Promise<void> {
+  await writeFile(join(root, "made-by-init"), "no change");
+}
+
+async function write(layer: RWLayer, { bytes, file }: Write): Promise<void> {
+  const root = await layer.mount();
+  try {
+    await writeFile(join(root, file), "x".repeat(bytes));
+  } finally {
+    await layer.unmount();
+  }
+}
+
+async function changesOf(layer: RWLayer): Promise<Answer> {
+  const paths = (await listed(layer.changes())).map(({ path }) => path.toString());
+  // The time of the root.
+  const files = paths.filter((path) => path !== "");
+  return changesAnswer(files.toSorted(), await layer.size());
 }

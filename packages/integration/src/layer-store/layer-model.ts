@@ -1,143 +1,164 @@
 import { chainIds } from "@varve/digest";
 import type { Digest } from "@varve/digest";
 import type { LayerInfo } from "@varve/layers";
-import { layerAnswer, nothing, removedAnswer, tarAnswer } from "./layer-operation.ts";
-import type { Answer, Choices, Operation } from "./layer-operation.ts";
+import { layerAnswer, listAnswer, nothing, removedAnswer, rwAnswer, tarAnswer } from "./layer-operation.ts";
+import type { Answer, Commit, Operation, Registration, StoreOperation, Write } from "./layer-operation.ts";
+import { LayerState } from "./layer-state.ts";
+import type { Choices } from "./random-operation.ts";
+import * as rw from "./rw-model.ts";
 import { tinyArchive } from "./tiny-archives.ts";
 
-type Registration = Extract<Operation, { kind: "register" }>;
-
-interface Reference {
-  readonly store: number;
-  readonly chain: Digest;
-}
-
 export const deepest = 4;
+const refused: Answer = "ERR_FAILED_PRECONDITION";
 
-/** What a layer store must answer, in memory: chains, and who refers to them (S1.10 to S1.35). */
+/** What a layer store must answer, in memory: chains, read-write layers, and who refers to them (S1.10 to S1.49). */
 export class LayerModel {
-  readonly #layers: Map<Digest, LayerInfo>;
-  readonly #references: Map<number, Reference>;
-  readonly #stores: Set<number>;
+  readonly state: LayerState;
 
-  constructor(
-    layers: Iterable<LayerInfo> = [],
-    references: Iterable<readonly [number, Reference]> = [],
-    stores: Iterable<number> = [],
-  ) {
-    this.#layers = new Map(Array.from(layers, (layer) => [layer.chainId, layer]));
-    this.#references = new Map(references);
-    this.#stores = new Set(stores);
+  constructor(state: LayerState = new LayerState()) {
+    this.state = state;
   }
 
   clone(): LayerModel {
-    return new LayerModel(this.#layers.values(), this.#references, this.#stores);
-  }
-
-  /** As after the end of the processes that had it open. */
-  withoutProcesses(): LayerModel {
-    return new LayerModel(this.#layers.values());
+    return new LayerModel(new LayerState(this.state));
   }
 
   get layers(): readonly LayerInfo[] {
-    return [...this.#layers.values()].toSorted((a, b) => (a.chainId < b.chainId ? -1 : 1));
+    return [...this.state.layers.values()].toSorted((a, b) => (a.chainId < b.chainId ? -1 : 1));
   }
 
-  get references(): readonly number[] {
-    return [...this.#references.keys()];
-  }
-
-  isOpen(store: number): boolean {
-    return this.#stores.has(store);
-  }
-
-  choices(stores: readonly number[], gone: readonly number[] = []): Choices {
+  choices(stores: readonly number[], gone: readonly number[]): Choices {
+    const { references, rwReferences, stores: open } = this.state;
     return {
       stores,
-      isOpen: (store) => this.isOpen(store),
+      isOpen: (store) => open.has(store),
       chains: this.layers.map(({ chainId }) => chainId),
-      references: [...this.references, ...gone],
+      references: [...references.keys(), ...gone],
+      rwReferences: [...rwReferences.keys()],
     };
   }
 
-  perform(operation: Operation): Answer {
-    return this.begin(operation) ?? this.end(operation);
-  }
-
-  /** All of a call, but the first part of a registration, which keeps its parent meanwhile: then there is no answer yet. */
+  /** The first part of a call; there is no answer yet if it has a second one. Whoever is killed may have done none, one, or both. */
   begin(operation: Operation): Answer | undefined {
-    if ("reference" in operation) return this.#withReference(operation.kind, operation.reference);
-    const { store } = operation;
-    if (operation.kind === "open") return this.#open(store);
-    if (!this.#stores.has(store)) return "ERR_FAILED_PRECONDITION";
-    if (operation.kind === "close") return this.#close(store);
-    if (operation.kind === "register") return this.#keepParent(operation);
-    const layer = this.#layers.get(operation.chain);
-    if (layer === undefined) return "ERR_NOT_FOUND";
-    if (operation.kind === "get") this.#references.set(operation.id, { store, chain: layer.chainId });
-    return layerAnswer(layer);
+    if ("reference" in operation) return this.#beginWithReference(operation);
+    if (operation.kind === "open") this.state.stores.add(operation.store);
+    if (!this.state.stores.has(operation.store)) return refused;
+    if (operation.kind === "register") return this.#keepParent(operation, operation.parent, operation.store);
+    if (operation.kind === "create") return rw.beginCreation(this.state, operation);
+    if (operation.kind === "getRW") return rw.referToRW(this.state, operation);
+    if (operation.kind === "get" || operation.kind === "stat") return this.#get(operation);
+    return this.#beginWithStore(operation);
   }
 
-  /** The rest of a registration. */
+  /** The rest of a call. */
   end(operation: Operation): Answer {
-    if (operation.kind !== "register") throw new Error(`${operation.kind} has no second part`);
-    const { id, store, parent } = operation;
-    const { contentBytes: diffSize, diffId } = tinyArchive(operation.archive);
-    const below = parent === undefined ? undefined : this.#layers.get(parent);
-    // Nobody else may refer to the parent any more, but nothing is removed by that.
-    this.#references.delete(-id);
-    if (diffId === undefined) return "ERR_INVALID_DATA";
-    const chainId = below === undefined ? diffId : (chainIds([below.chainId, diffId])[1] ?? diffId);
-    const size = diffSize + (below?.size ?? 0);
-    const made = { chainId, diffId, parent, depth: (below?.depth ?? 0) + 1, diffSize, size };
-    const layer = this.#layers.get(chainId) ?? made;
-    this.#layers.set(chainId, layer);
-    this.#references.set(id, { store, chain: chainId });
-    return layerAnswer(layer);
+    if (operation.kind === "register") return this.#register(operation);
+    if (operation.kind === "create") return rw.endCreation(this.state, operation);
+    if (operation.kind === "open" || operation.kind === "cleanup") return this.#completeAll();
+    if (operation.kind === "commit") return this.#commit(operation);
+    if (operation.kind === "write") return this.#written(operation);
+    if (operation.kind === "release") return rw.endRWRelease(this.state, operation.reference);
+    throw new Error(`${operation.kind} has no second part`);
   }
 
-  #keepParent({ id, store, parent }: Registration): Answer | undefined {
-    if (parent === undefined) return undefined;
-    const layer = this.#layers.get(parent);
-    if (layer === undefined) return "ERR_NOT_FOUND";
-    if (layer.depth >= deepest) return "ERR_FAILED_PRECONDITION";
-    this.#references.set(-id, { store, chain: parent });
+  #beginWithReference(operation: Extract<Operation, { reference: number }>): Answer | undefined {
+    const held = rw.heldRW(this.state, operation.reference);
+    if (held !== undefined) return this.#beginWithRW(operation, held);
+    const { kind, reference } = operation;
+    const chain = this.state.references.get(reference)?.chain;
+    const layer = chain === undefined ? undefined : this.state.layers.get(chain);
+    if (layer === undefined || (kind !== "tar" && kind !== "release")) return refused;
+    if (kind === "tar") return tarAnswer(layer.diffId);
+    this.state.references.delete(reference);
+    return removedAnswer(this.state.collect(layer.chainId));
+  }
+
+  #beginWithRW(operation: Extract<Operation, { reference: number }>, held: rw.HeldRW): Answer | undefined {
+    const { kind, reference } = operation;
+    if (kind === "write") rw.writeFile(this.state, held, operation, 0);
+    else if (kind === "release") return rw.beginRWRelease(this.state, reference, held);
+    else if (kind === "commit") return this.#keepParent(operation, held.layer.parent, held.reference.store);
+    else return rw.askRW(this.state, operation, held);
     return undefined;
   }
 
-  #withReference(kind: "release" | "tar", id: number): Answer {
-    const chain = this.#references.get(id)?.chain;
-    const layer = chain === undefined ? undefined : this.#layers.get(chain);
-    if (layer === undefined) return "ERR_FAILED_PRECONDITION";
-    return kind === "tar" ? tarAnswer(layer.diffId) : this.#release(id, layer);
+  #beginWithStore({ kind, store }: StoreOperation): Answer | undefined {
+    if (kind === "list") return this.#list();
+    if (kind === "close") this.state.endStores([store]);
+    else this.#completeOne();
+    return kind === "close" ? nothing : undefined;
   }
 
-  #release(id: number, layer: LayerInfo): Answer {
-    this.#references.delete(id);
-    const removed: LayerInfo[] = [];
-    for (let next: LayerInfo | undefined = layer; next !== undefined && !this.#isWanted(next.chainId);) {
-      removed.push(next);
-      this.#layers.delete(next.chainId);
-      next = next.parent === undefined ? undefined : this.#layers.get(next.parent);
-    }
-    return removedAnswer(removed);
+  #get(operation: Extract<Operation, { chain: Digest }>): Answer {
+    const layer = this.state.layers.get(operation.chain);
+    if (layer === undefined) return "ERR_NOT_FOUND";
+    const { chainId: chain } = layer;
+    if (operation.kind === "get") this.state.references.set(operation.id, { store: operation.store, chain });
+    return layerAnswer(layer);
   }
 
-  #isWanted(chainId: Digest): boolean {
-    return (
-      [...this.#references.values()].some(({ chain }) => chain === chainId) ||
-      [...this.#layers.values()].some(({ parent }) => parent === chainId)
-    );
+  #list(): Answer {
+    const ready = [...this.state.rwLayers.values()].filter(({ state }) => state === "ready");
+    const named = ready
+      .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+      .map(({ name, parent }) => rwAnswer(name, parent));
+    return listAnswer(this.layers.map(layerAnswer), named);
   }
 
-  #open(store: number): Answer {
-    this.#stores.add(store);
+  #completeOne(): void {
+    const left = [...this.state.rwLayers.values()].find(({ state }) => state !== "ready");
+    if (left !== undefined) rw.complete(this.state, left.name);
+  }
+
+  #completeAll(): Answer {
+    for (const name of this.state.rwLayers.keys()) rw.complete(this.state, name);
     return nothing;
   }
 
-  #close(store: number): Answer {
-    this.#stores.delete(store);
-    for (const [id, reference] of this.#references) if (reference.store === store) this.#references.delete(id);
+  /** Whoever makes a layer refers to its parent meanwhile; nothing is removed when that ends (S1.12, S1.13). */
+  #keepParent({ id }: Pick<Registration, "id">, parent: Digest | undefined, store: number): Answer | undefined {
+    if (parent === undefined) return undefined;
+    const layer = this.state.layers.get(parent);
+    if (layer === undefined) return "ERR_NOT_FOUND";
+    if (layer.depth >= deepest) return refused;
+    this.state.references.set(-id, { store, chain: parent });
+    return undefined;
+  }
+
+  #register({ archive, id, parent, store }: Registration): Answer {
+    this.state.references.delete(-id);
+    const { contentBytes: diffSize, diffId } = tinyArchive(archive);
+    if (diffId === undefined) return "ERR_INVALID_DATA";
+    return this.#addLayer({ diffId, diffSize, parent }, id, store);
+  }
+
+  #commit({ diffId, id, reference }: Commit): Answer {
+    this.state.references.delete(-id);
+    const held = rw.heldRW(this.state, reference);
+    if (held === undefined) return refused;
+    const { parent } = held.layer;
+    return this.#addLayer({ diffId, diffSize: rw.bytesOfRW(held.layer), parent }, id, held.reference.store);
+  }
+
+  #addLayer(
+    { diffId, diffSize, parent }: Pick<LayerInfo, "diffId" | "diffSize" | "parent">,
+    id: number,
+    store: number,
+  ): Answer {
+    const below = parent === undefined ? undefined : this.state.layers.get(parent);
+    const chainId = below === undefined ? diffId : (chainIds([below.chainId, diffId])[1] ?? diffId);
+    const size = diffSize + (below?.size ?? 0);
+    const made = { chainId, diffId, parent, depth: (below?.depth ?? 0) + 1, diffSize, size };
+    const layer = this.state.layers.get(chainId) ?? made;
+    this.state.layers.set(chainId, layer);
+    this.state.references.set(id, { store, chain: chainId });
+    return layerAnswer(layer);
+  }
+
+  #written(operation: Write): Answer {
+    const held = rw.heldRW(this.state, operation.reference);
+    if (held === undefined) return refused;
+    rw.writeFile(this.state, held, operation, operation.bytes);
     return nothing;
   }
 }

@@ -7,6 +7,9 @@ import { bash, exec } from "@varve-tools/corpus";
 import { chainIds, digestHex, digestOf } from "@varve/digest";
 import type { Digest } from "@varve/digest";
 import type { MobyDriver, MobySource } from "@varve/layers";
+import { overlayOptions, withTemporaryMount } from "@varve/mount";
+import type { Mount, OverlayDirectories } from "@varve/mount";
+import { createLinuxMounter } from "@varve/mount-linux";
 import type { Descriptor } from "@varve/oci";
 
 /** What moby says of a layer in files of its own (S1.70). */
@@ -27,6 +30,36 @@ interface StorageLayer {
   readonly "diff-size": number;
 }
 
+/** What is done in a directory. */
+type Work = (root: string) => Promise<void>;
+
+interface ContainerOptions {
+  readonly parent?: Digest | undefined;
+  /** What a runtime makes for it. */
+  readonly init?: Work | undefined;
+  /** Of the overlay that takes its changes: what a kernel may do by default. */
+  readonly options?: readonly string[] | undefined;
+}
+
+const mounter = createLinuxMounter();
+
+/** Whiteouts become devices for an overlay, and take away what vfs has copied. */
+const unpackScript = `
+  tar -xpf "$1" --exclude='.wh.*' -C "$2"
+  tar -tf "$1" | sed -nE 's,(^|.*/)\\.wh\\.([^/]*)$,\\1\\2,p' | while read -r name; do
+    if [ "$3" = vfs ]; then rm -rf "$2/$name"; else mknod "$2/$name" c 0 0; fi
+  done
+  rm "$1"`;
+
+function newId(): string {
+  return randomBytes(32).toString("hex");
+}
+
+function overlayOf(directories: Partial<OverlayDirectories>, options: readonly string[] = []): readonly Mount[] {
+  const all = [...options, ...overlayOptions({ lower: [], data: [], ...directories })];
+  return [{ type: "overlay", source: "overlay", options: all }];
+}
+
 /** A moby's store on disk, for there is no moby here: its files are laid out as it does. */
 export class MobyStore implements MobySource {
   readonly layerdb: string;
@@ -38,12 +71,9 @@ export class MobyStore implements MobySource {
   }
 
   /** An empty one. */
-  static async create(path: string): Promise<MobyStore> {
-    const store = new MobyStore(join(path, "image/overlay2/layerdb"), {
-      name: "overlay2",
-      root: join(path, "overlay2"),
-    });
-    for (const name of ["sha256", "mounts", "tmp"]) await mkdir(join(store.layerdb, name), { recursive: true });
+  static async create(path: string, name: MobyDriver["name"] = "overlay2"): Promise<MobyStore> {
+    const store = new MobyStore(join(path, `image/${name}/layerdb`), { name, root: join(path, name) });
+    for (const part of ["sha256", "mounts", "tmp"]) await mkdir(join(store.layerdb, part), { recursive: true });
     await mkdir(store.driver.root);
     return store;
   }
@@ -81,15 +111,19 @@ export class MobyStore implements MobySource {
   /** Puts a layer in as moby does, its files unpacked by GNU tar. */
   async add(
     tar: Buffer,
-    options: { readonly parent?: Digest; readonly descriptor?: Descriptor; readonly isInit?: boolean } = {},
+    options: {
+      readonly parent?: Digest;
+      readonly descriptor?: Descriptor;
+      readonly isInit?: boolean;
+      readonly cacheId?: string;
+    } = {},
   ): Promise<Digest> {
     const { parent, descriptor } = options;
-    const cacheId = `${randomBytes(32).toString("hex")}${options.isInit === true ? "-init" : ""}`;
-    const files = join(this.driver.root, cacheId, "diff");
-    await mkdir(files, { recursive: true });
-    const path = join(this.driver.root, cacheId, "layer.tar");
+    const cacheId = options.cacheId ?? `${newId()}${options.isInit === true ? "-init" : ""}`;
+    const files = await this.#makeFiles(cacheId, await this.#cacheIds(parent));
+    const path = join(this.driver.root, "layer.tar");
     await writeFile(path, tar);
-    await bash(`tar -xpf "$1" --exclude='.wh.*' -C "$2"; rm "$1"`, [path, files]);
+    await bash(unpackScript, [path, files, this.driver.name]);
     const diffId = digestOf(tar);
     const chainId = chainOn(parent, diffId);
     const records: Uint8Array[] = [];
@@ -98,6 +132,72 @@ export class MobyStore implements MobySource {
     const { contentBytes: size } = splitter.end();
     await this.record({ chainId, diffId, parent, cacheId, size, descriptor }, gzipSync(Buffer.concat(records)));
     return chainId;
+  }
+
+  /** Puts a container's layer in as moby does: the kernel writes down what `changes` does, or vfs all of it. */
+  async addContainer(
+    name: string,
+    changes: Work,
+    { parent, init, options = [] }: ContainerOptions = {},
+  ): Promise<void> {
+    const mountId = newId();
+    const initId = init === undefined ? undefined : `${mountId}-init`;
+    const below = await this.#cacheIds(parent);
+    const onInit = initId === undefined ? below : [initId, ...below];
+    if (initId !== undefined && init !== undefined) await this.#change(initId, below, init, []);
+    await this.#change(mountId, onInit, changes, options);
+    const directory = join(this.layerdb, "mounts", name);
+    await mkdir(directory);
+    const pieces = { "mount-id": mountId, "init-id": initId, parent };
+    for (const [piece, text] of Object.entries(pieces)) {
+      if (text !== undefined) await writeFile(join(directory, piece), text);
+    }
+  }
+
+  /** Runs `work` with all that a container shows. */
+  async shown(name: string, work: Work): Promise<void> {
+    const piece = async (file: string): Promise<string | undefined> =>
+      readFile(join(this.layerdb, "mounts", name, file), "utf8").catch(() => undefined);
+    const parent = (await piece("parent")) as Digest | undefined;
+    const ids = [await piece("mount-id"), await piece("init-id"), ...(await this.#cacheIds(parent))];
+    const [top = "", ...below] = ids.flatMap((id) => (id === undefined ? [] : [this.#path(id)]));
+    const isWhole = this.driver.name === "vfs" || below.length === 0;
+    if (isWhole) await work(top);
+    else await withTemporaryMount(mounter, overlayOf({ lower: [top, ...below] }, ["metacopy=on"]), work);
+  }
+
+  async #change(id: string, below: readonly string[], work: Work, options: readonly string[]): Promise<void> {
+    const files = await this.#makeFiles(id, below);
+    if (this.driver.name === "vfs" || below.length === 0) {
+      await work(files);
+      return;
+    }
+    const kernels = join(this.driver.root, id, "work");
+    await mkdir(kernels);
+    const lower = below.map((each) => this.#path(each));
+    await withTemporaryMount(mounter, overlayOf({ lower, upper: files, work: kernels }, options), work);
+  }
+
+  /** A directory for files of a layer, which with vfs has those below in it. */
+  async #makeFiles(id: string, [below]: readonly string[]): Promise<string> {
+    const files = this.#path(id);
+    await mkdir(files, { recursive: true });
+    if (this.driver.name === "vfs" && below !== undefined) await bash('cp -a "$1/." "$2"', [this.#path(below), files]);
+    return files;
+  }
+
+  /** What the driver calls a layer, and those below. */
+  async #cacheIds(chainId: Digest | undefined): Promise<readonly string[]> {
+    if (chainId === undefined) return [];
+    const piece = (name: string): Promise<string | undefined> =>
+      readFile(join(this.directoryOf(chainId), name), "utf8").catch(() => undefined);
+    const cacheId = await piece("cache-id");
+    const below = await this.#cacheIds((await piece("parent")) as Digest | undefined);
+    return cacheId === undefined ? below : [cacheId, ...below];
+  }
+
+  #path(id: string): string {
+    return join(this.driver.root, ...(this.driver.name === "vfs" ? ["dir", id] : [id, "diff"]));
   }
 
   async record({ chainId, diffId, parent, cacheId, size, descriptor }: Recorded, records: Buffer): Promise<void> {
@@ -119,8 +219,7 @@ export class MobyStore implements MobySource {
 
   /** Where a layer's files are. */
   async filesOf(chainId: Digest): Promise<string> {
-    const cacheId = await readFile(join(this.directoryOf(chainId), "cache-id"), "utf8");
-    return join(this.driver.root, ...(this.driver.name === "vfs" ? ["dir", cacheId] : [cacheId, "diff"]));
+    return this.#path(await readFile(join(this.directoryOf(chainId), "cache-id"), "utf8"));
   }
 
   /** All that is there: names, kinds, modes, sizes, times and contents. */

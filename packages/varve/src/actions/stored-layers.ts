@@ -1,4 +1,4 @@
-import type { RWLayerInfo, StoredLayer } from "@varve/client";
+import type { Client, LayerStore, RWLayerInfo, StoredLayer } from "@varve/client";
 import { parseDigest } from "@varve/digest";
 import { CodedError } from "@varve/errors";
 import type { CommandRun } from "../command-run.ts";
@@ -35,15 +35,20 @@ export async function importLayer(file: string, run: CommandRun<ImportOptions>):
   await printResult(options.json, layer, () => [layer.chainId]);
 }
 
+/** A read-write layer, and the directories that show it. */
+interface ListedRW extends RWLayerInfo {
+  readonly mountedOn: readonly string[];
+}
+
 /** What is listed: a layer, or a read-write layer as one with a name. */
-type Listed = StoredLayer | RWLayerInfo;
+type Listed = StoredLayer | ListedRW;
 
 export async function listLayers(run: CommandRun<ListOptions>): Promise<void> {
   const { options, signal } = run;
   mustHaveOneForm(options);
-  const { layers, readWrite } = await withLayerStore(run, async ({ store }) => ({
+  const { layers, readWrite } = await withLayerStore(run, async ({ client, store }) => ({
     layers: (await Array.fromAsync(store.list({ signal }))).toSorted((a, b) => a.depth - b.depth),
-    readWrite: await Array.fromAsync(store.listRWLayers({ signal })),
+    readWrite: await listRW(client, store, signal),
   }));
   const listed: readonly Listed[] = [...layers, ...readWrite];
   await printResult(options.json, { layers, readWrite }, () =>
@@ -51,13 +56,24 @@ export async function listLayers(run: CommandRun<ListOptions>): Promise<void> {
   );
 }
 
-const header = ["LAYERS", "SIZE", "TOTAL", "CHAIN ID OR NAME", "PARENT"];
+/** Programs that have opened the store mount layers themselves; what `layers mount` has mounted is the client's. */
+async function listRW(client: Client, store: LayerStore, signal: AbortSignal): Promise<readonly ListedRW[]> {
+  const places = await client.mountPoints({ signal });
+  const readWrite: ListedRW[] = [];
+  for await (const { mountedOn, ...layer } of store.listRWLayers({ signal })) {
+    const byClient = places.get(layer.snapshot) ?? [];
+    readWrite.push({ ...layer, mountedOn: mountedOn === undefined ? byClient : [mountedOn, ...byClient] });
+  }
+  return readWrite;
+}
+
+const header = ["LAYERS", "SIZE", "TOTAL", "CHAIN ID OR NAME", "PARENT", "MOUNTED ON"];
 
 function rowOf(layer: Listed): string[] {
   const { parent = "-" } = layer;
   // What has been written to it can only be told by comparing files.
-  if ("name" in layer) return ["rw", "-", "-", layer.name, parent];
-  return [String(layer.depth), formatBytes(layer.diffSize), formatBytes(layer.size), layer.chainId, parent];
+  if ("name" in layer) return ["rw", "-", "-", layer.name, parent, layer.mountedOn.join(", ") || "-"];
+  return [String(layer.depth), formatBytes(layer.diffSize), formatBytes(layer.size), layer.chainId, parent, "-"];
 }
 
 function nameOf(layer: Listed): string {

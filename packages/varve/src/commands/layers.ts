@@ -17,12 +17,14 @@ export function addLayers(program: Command, run: Run): void {
     const { importLayer } = await import("../actions/stored-layers.ts");
     await importLayer(file, run(command));
   });
-  addLs(layers, "list layers, parents before children, and then read-write layers", "chain IDs and names").action(
-    async (_own: unknown, command: Command) => {
-      const { listLayers } = await import("../actions/stored-layers.ts");
-      await listLayers(run(command));
-    },
-  );
+  addLs(
+    layers,
+    "list layers, parents before children, then read-write layers and where they are mounted",
+    "chain IDs and names",
+  ).action(async (_own: unknown, command: Command) => {
+    const { listLayers } = await import("../actions/stored-layers.ts");
+    await listLayers(run(command));
+  });
   const tar = layers
     .command("tar")
     .description("write the tar of a layer as it was imported, bit for bit, but never compressed")
