@@ -51,7 +51,7 @@ export class RandomSequences {
   async #step(): Promise<void> {
     const first = await this.#next();
     const second = this.#random() < 0.2 ? await this.#next() : undefined;
-    const part = this.#random() < 0.07 ? this.#random() * 1.2 : undefined;
+    const part = this.#random() < 0.03 ? this.#random() * 1.2 : undefined;
     if (second === undefined || !goTogether(this.#model, first, second)) {
       await this.#call([{ operation: first, part }]);
       return;
