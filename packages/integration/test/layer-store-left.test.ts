@@ -1,10 +1,13 @@
-import { join } from "node:path";
+import { mkdir, readdir } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { currentOwner, ownerToFileName } from "@varve/locks";
+import { createLinuxMounter } from "@varve/mount-linux";
 import { exec } from "@varve-tools/corpus";
 import { describe, expect, test } from "vitest";
 import { whyNoFaults } from "../src/faults/missing.ts";
 import { backends, bytesOf, LayerStoreScene, once } from "../src/layer-store/layer-store-scene.ts";
+import { isMounted } from "../src/layer-store/rw-scene.ts";
 import { tinyArchive } from "../src/layer-store/tiny-archives.ts";
 
 const missing = await whyNoFaults([]);
@@ -59,6 +62,21 @@ describe.skipIf(missing !== undefined).each(backends)(
       await scene.snapshotter.view(`layers/${ownerToFileName(await deadOwner())}/being-read`, init);
       await layer.release();
       expect(await scene.snapshots()).toEqual({ committed: [], others: 0 });
+    });
+
+    // S1.44: killed while init was at work
+    test("what a killed process has left mounted comes off with a cleanup, and its snapshot goes", async () => {
+      await using scene = await LayerStoreScene.open(backend);
+      const store = await scene.store({ mountDirectory: scene.path });
+      const owner = ownerToFileName(await deadOwner());
+      const mounts = await scene.snapshotter.prepare(`layers/${owner}/being-filled`, undefined);
+      const point = join(scene.path, `varve-mount-${owner}.abcdef`);
+      await mkdir(point);
+      await createLinuxMounter().mount(mounts, point);
+      await store.cleanup();
+      expect(await scene.snapshots()).toEqual({ committed: [], others: 0 });
+      expect(await isMounted(point)).toBe(false);
+      expect(await readdir(scene.path)).not.toContain(basename(point));
     });
 
     // S1.35

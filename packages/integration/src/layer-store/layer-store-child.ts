@@ -8,7 +8,6 @@ import { createDiffer } from "@varve/differ";
 import { openLayerStore } from "@varve/layers";
 import type { LayerStore } from "@varve/layers";
 import { openSharedLocks } from "@varve/locks-sqlite";
-import { removeStaleTemporaryMounts } from "@varve/mount";
 import { createLinuxMounter } from "@varve/mount-linux";
 import { openSnapshots } from "../faults/snapshot-world.ts";
 import { LayerHands } from "./layer-hands.ts";
@@ -38,7 +37,6 @@ let parts: ReturnType<typeof openParts> | undefined;
 async function openStore(): Promise<LayerStore> {
   parts ??= openParts();
   const opened = await parts;
-  await removeStaleTemporaryMounts(mounter);
   return openLayerStore({ root: join(root, "layers"), ...opened, maxDepth: deepest, durability: "none" });
 }
 
