@@ -14,6 +14,7 @@ import { Diff } from "../src/gen/containerd/services/diff/v1/diff_pb.js";
 import type { ApplyRequest, DiffRequest } from "../src/gen/containerd/services/diff/v1/diff_pb.js";
 import { Version } from "../src/gen/containerd/services/version/v1/version_pb.js";
 // What a real one does is seen in the integration tests; here it only has to be asked.
+import { KeptReaders } from "../src/serve/kept-readers.ts";
 import { serveContent } from "../src/serve/serve-content.ts";
 import { aborted } from "./aborted.ts";
 import { failureOf } from "./failure-of.ts";
@@ -39,7 +40,7 @@ async function startDiffer(service: Partial<ServiceImpl<typeof Diff>>, version =
   const store = createMemoryContentStore();
   const fake = await startFake((router) => {
     router.service(Diff, service);
-    router.service(Content, serveContent(store));
+    router.service(Content, serveContent(store, new KeptReaders(store)));
     router.service(Version, { version: () => ({ version }) });
   });
   const containerd = connectContainerd({ address: fake.address });

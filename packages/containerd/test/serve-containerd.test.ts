@@ -149,6 +149,13 @@ test("a message of 16 MiB is taken, a larger one is refused, and the connection 
   expect([...backend.entries.keys()]).toEqual(["small"]);
 });
 
+test("a status that has to be cut is never cut within a character", async () => {
+  await using it = await servedSnapshotter(new MemorySnapshotter());
+  const removed = it.snapshots.remove({ snapshotter, key: "😀".repeat(3000) });
+  const rawMessage = expect.stringMatching(/^snapshot 😀{2043}\ufffd…$/u);
+  await expect(removed).rejects.toMatchObject({ code: Code.NotFound, rawMessage });
+});
+
 test("a failure that the caller has not caused is told, with its method", async () => {
   const backend = new MemorySnapshotter();
   const full = Object.assign(new Error("write: no space left on device"), { code: "ENOSPC" });

@@ -40,7 +40,7 @@ export async function served(options: Omit<ServeContainerdOptions, "address">): 
   const directory = await mkdtemp(join(tmpdir(), "varve-served-"));
   const failures: CallFailure[] = [];
   const address = join(directory, "socket");
-  const server = await serveContainerd({ ...options, address, onError: (failure) => failures.push(failure) });
+  const server = await serveContainerd({ onError: (failure) => failures.push(failure), ...options, address });
   const caller = callerOf(address);
   return {
     server,

@@ -64,8 +64,10 @@ export class Calls {
   #failed(method: string, error: unknown, signal: AbortSignal): ConnectError {
     const status = toStatus(error, signal);
     if (isOwnFault(status)) this.#options.onFault(method, error);
-    if (status.rawMessage.length <= longestMessage) return status;
-    return new ConnectError(`${status.rawMessage.slice(0, longestMessage)}…`, status.code);
+    const { rawMessage, code } = status;
+    const message = rawMessage.length <= longestMessage ? rawMessage : `${rawMessage.slice(0, longestMessage)}…`;
+    // Half of a character cannot be sent.
+    return message === rawMessage && message.isWellFormed() ? status : new ConnectError(message.toWellFormed(), code);
   }
 
   #ended(): void {

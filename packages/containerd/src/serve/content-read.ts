@@ -1,11 +1,11 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import type { BlobReader, ContentStore } from "@varve/content";
 import { CodedError } from "@varve/errors";
 import type {
   ReadContentRequest,
   ReadContentResponseSchema,
 } from "../gen/containerd/services/content/v1/content_pb.js";
 import { toDigest } from "./content-messages.ts";
+import type { KeptReaders } from "./kept-readers.ts";
 
 /** Upstream sends no more than that in one message. */
 const maxChunk = 1024 * 1024;
@@ -18,15 +18,14 @@ type Answer = MessageInitShape<typeof ReadContentResponseSchema>;
  * @throws ERR_OUT_OF_RANGE the read begins after the end of the blob
  */
 export async function* answerRead(
-  content: ContentStore,
+  readers: KeptReaders,
   request: ReadContentRequest,
   signal: AbortSignal,
 ): AsyncGenerator<Answer, void, undefined> {
   const digest = toDigest(request.digest);
-  // The store looks at the digest only.
-  const reader = await content.open({ mediaType: "application/octet-stream", digest, size: 0 }, { signal });
+  const reader = await readers.lend(digest, { signal });
   try {
-    const { start, end } = range(request, reader);
+    const { start, end } = range(request, reader.size);
     const buffer = new Uint8Array(Math.min(maxChunk, end - start));
     for (let position = start; position < end;) {
       const data = buffer.subarray(0, Math.min(buffer.byteLength, end - position));
@@ -38,20 +37,20 @@ export async function* answerRead(
       position += count;
     }
   } finally {
-    await reader.close();
+    reader.release();
   }
 }
 
 /** As upstream does it: what begins before the blob begins with it, and what ends after it, or nowhere, ends with it. */
 function range(
   { digest, offset, size }: ReadContentRequest,
-  reader: BlobReader,
+  length: number,
 ): { readonly start: number; readonly end: number } {
-  const length = BigInt(reader.size);
+  const whole = BigInt(length);
   const start = offset < 0n ? 0n : offset;
-  if (start > length) {
+  if (start > whole) {
     throw new CodedError("ERR_OUT_OF_RANGE", `content ${digest}: a read from byte ${start}, of ${length} bytes`);
   }
-  const end = size <= 0n || start + size > length ? length : start + size;
+  const end = size <= 0n || start + size > whole ? whole : start + size;
   return { start: Number(start), end: Number(end) };
 }

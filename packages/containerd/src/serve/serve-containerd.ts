@@ -12,6 +12,7 @@ import { Snapshots } from "../gen/containerd/services/snapshots/v1/snapshots_pb.
 import { Health } from "../gen/grpc/health/v1/health_pb.js";
 import { Calls } from "./calls.ts";
 import { Connections } from "./connections.ts";
+import { KeptReaders } from "./kept-readers.ts";
 import { listenerFor } from "./routes.ts";
 import { serveContent } from "./serve-content.ts";
 import { serveDiff } from "./serve-diff.ts";
@@ -37,7 +38,10 @@ export interface ServeContainerdOptions {
    * is asked for is not made again. Snapshotters that prepare layers themselves are asked in any case. Default: true.
    */
   readonly shareLayers?: boolean | undefined;
-  /** Need not keep labels for a containerd, which keeps them itself; one that does not refuses them. */
+  /**
+   * Need not keep labels for a containerd, which keeps them itself; one that does not refuses them. Up to 16 blobs stay open for a
+   * second after they were read, and `info` is asked before each Read whether they are there still.
+   */
   readonly content?: ContentStore | undefined;
   /** What it lacks of the two is answered with Unimplemented, so that containerd asks its next differ. */
   readonly differ?: Applier | Comparer | (Applier & Comparer) | undefined;
@@ -70,7 +74,8 @@ export interface ContainerdServer extends AsyncDisposable {
 export async function serveContainerd(options: ServeContainerdOptions): Promise<ContainerdServer> {
   const { address, onError } = options;
   checkAddress(address);
-  const services = servicesOf(options);
+  const readers = options.content && new KeptReaders(options.content);
+  const services = servicesOf(options, readers);
   const calls = new Calls({ onFault: (method, error) => onError?.({ method, error }) });
   const limits = { readMaxBytes: largestMessage, writeMaxBytes: largestMessage, acceptCompression: [] };
   const listener = listenerFor(
@@ -88,18 +93,21 @@ export async function serveContainerd(options: ServeContainerdOptions): Promise<
     listener,
   );
   const connections = new Connections(server, largestMessage);
-  return new Server(address, { server, calls, connections, socket: await listenOn(server, address) });
+  return new Server(address, { server, calls, connections, readers, socket: await listenOn(server, address) });
 }
 
 /** What makes the routes of each service there is, by the names of the services. */
-function servicesOf(options: ServeContainerdOptions): ReadonlyMap<string, (router: ConnectRouter) => void> {
+function servicesOf(
+  options: ServeContainerdOptions,
+  readers: KeptReaders | undefined,
+): ReadonlyMap<string, (router: ConnectRouter) => void> {
   const { address, snapshotters = {}, shareLayers: share = true, content, differ } = options;
   const services = new Map<string, (router: ConnectRouter) => void>();
   if (Object.keys(snapshotters).length > 0) {
     services.set(Snapshots.typeName, (router) => router.service(Snapshots, serveSnapshots(snapshotters, { share })));
   }
-  if (content !== undefined) {
-    services.set(Content.typeName, (router) => router.service(Content, serveContent(content)));
+  if (content !== undefined && readers !== undefined) {
+    services.set(Content.typeName, (router) => router.service(Content, serveContent(content, readers)));
   }
   if (differ !== undefined) services.set(Diff.typeName, (router) => router.service(Diff, serveDiff(differ)));
   if (services.size > 0) return services;
@@ -110,6 +118,7 @@ interface ServerParts {
   readonly server: Http2Server;
   readonly calls: Calls;
   readonly connections: Connections;
+  readonly readers: KeptReaders | undefined;
   readonly socket: ClaimedSocket;
 }
 
@@ -132,7 +141,7 @@ class Server implements ContainerdServer {
   }
 
   async #close(): Promise<void> {
-    const { server, calls, connections, socket } = this.#parts;
+    const { server, calls, connections, readers, socket } = this.#parts;
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     await socket.remove();
     connections.finish();
@@ -141,6 +150,7 @@ class Server implements ContainerdServer {
     await within(closed, farewellMs);
     connections.cut();
     await calls.idle();
+    await readers?.close();
     await closed;
   }
 }

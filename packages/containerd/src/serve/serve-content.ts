@@ -8,9 +8,13 @@ import { labelUpdate } from "../wire/label-mask.ts";
 import { fromInfo, fromIngestStatus, toDigest } from "./content-messages.ts";
 import { answerRead } from "./content-read.ts";
 import { answerWrites } from "./content-write.ts";
+import type { KeptReaders } from "./kept-readers.ts";
 
-/** The content service over a store. It throws what the store throws: to make statuses of that is left to its server. */
-export function serveContent(content: ContentStore): ServiceImpl<typeof Content> {
+/**
+ * The content service over a store, whose readers these are. It throws what the store throws: to make statuses of that is left to its
+ * server.
+ */
+export function serveContent(content: ContentStore, readers: KeptReaders): ServiceImpl<typeof Content> {
   return {
     info: async ({ digest }, { signal }) => ({ info: fromInfo(await content.info(toDigest(digest), { signal })) }),
     update: async ({ info, updateMask }, { signal }) => {
@@ -28,10 +32,13 @@ export function serveContent(content: ContentStore): ServiceImpl<typeof Content>
       }
     },
     delete: async ({ digest }, { signal }) => {
-      await content.delete(toDigest(digest), { signal });
+      const removed = toDigest(digest);
+      await content.delete(removed, { signal });
+      // Its space is free as soon as it is closed.
+      readers.forget(removed);
       return {};
     },
-    read: (request, { signal }) => answerRead(content, request, signal),
+    read: (request, { signal }) => answerRead(readers, request, signal),
     status: async ({ ref }, { signal }) => ({ status: fromIngestStatus(await content.status(ref, { signal })) }),
     listStatuses: async ({ filters }, { signal }) => {
       const statuses = await Array.fromAsync(content.statuses({ filters, signal }));
