@@ -1,6 +1,6 @@
 import type { Digest } from "@varve/digest";
 import type { Descriptor } from "@varve/oci";
-import type { CreateRWLayerOptions, ListedRWLayer, RWLayer } from "./rw-layer.ts";
+import type { CreateRWLayerOptions, ListedRWLayer, RWLayer } from "./read-write/rw-layer.ts";
 
 export interface CallOptions {
   /** Rejects with the signal's own reason. */

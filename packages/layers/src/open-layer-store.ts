@@ -6,7 +6,7 @@ import type { Mounter } from "@varve/mount";
 import type { Snapshotter } from "@varve/snapshots";
 import { openDatabase } from "@varve/sqlite";
 import type { LayerStore } from "./layer-store.ts";
-import { RecordFiles } from "./record-files.ts";
+import { RecordFiles } from "./tar/record-files.ts";
 import { migrations } from "./schema.ts";
 import type { MountedOn, SnapshotHolder } from "./snapshot-holder.ts";
 import { SqliteLayerStore } from "./sqlite-layer-store.ts";

@@ -5,9 +5,9 @@ import { CodedError } from "@varve/errors";
 import type { AppliedArchive } from "@varve/diff";
 import type { Session } from "@varve/sqlite";
 import { newActiveKey } from "./active-key.ts";
-import { rereadable } from "./archive-source.ts";
+import { rereadable } from "./tar/archive-source.ts";
 import { commitSnapshot } from "./committed-snapshot.ts";
-import { writeExactRecords } from "./exact-records.ts";
+import { writeExactRecords } from "./tar/exact-records.ts";
 import {
   abandonedOf,
   addLayer,

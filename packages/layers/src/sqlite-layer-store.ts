@@ -18,12 +18,12 @@ import { reconcileHolds } from "./reconcile-holds.ts";
 import { registerLayer } from "./register-layer.ts";
 import { dropAndMark, markRemoved, removeLeft, removeMarked } from "./remove-layers.ts";
 import { removeLitter } from "./remove-litter.ts";
-import type { ImportRW, RWImporter } from "./rw-import.ts";
-import type { CreateRWLayerOptions, ListedRWLayer, RWLayer } from "./rw-layer.ts";
-import { RWLayers } from "./rw-layers.ts";
+import type { ImportRW, RWImporter } from "./read-write/import.ts";
+import type { CreateRWLayerOptions, ListedRWLayer, RWLayer } from "./read-write/rw-layer.ts";
+import { RWLayers } from "./read-write/layers.ts";
 import type { StoreParts } from "./store-parts.ts";
-import { tarStreamFrom } from "./tar-stream-from.ts";
-import { tarStream } from "./tar-stream.ts";
+import { tarStreamFrom } from "./tar/stream-from.ts";
+import { tarStream } from "./tar/stream.ts";
 
 /** Layers that are read from the database at a time. */
 const pageSize = 500;

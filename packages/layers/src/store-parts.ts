@@ -3,7 +3,7 @@ import type { KeyedLock, RunningCalls } from "@varve/locks";
 import type { Mounter } from "@varve/mount";
 import type { Snapshotter } from "@varve/snapshots";
 import type { Database } from "@varve/sqlite";
-import type { RecordFiles } from "./record-files.ts";
+import type { RecordFiles } from "./tar/record-files.ts";
 import type { MountedOn, SnapshotHolder } from "./snapshot-holder.ts";
 
 /** What the calls of one open store share. */

@@ -1,10 +1,10 @@
 import { joinTar, treeFiles } from "@varve/archive";
 import { decompress } from "@varve/compression";
-import { openDirectory, openFile } from "./moby-files.ts";
-import { layerPath } from "./moby-layerdb.ts";
-import type { MobyLayer } from "./moby-layerdb.ts";
-import { driverPath } from "./moby-source.ts";
-import type { MobySource } from "./moby-source.ts";
+import { openDirectory, openFile } from "./files.ts";
+import { layerPath } from "./layerdb.ts";
+import type { MobyLayer } from "./layerdb.ts";
+import { driverPath } from "./source.ts";
+import type { MobySource } from "./source.ts";
 
 /** The archive that was registered with moby, from its records and the driver's files, held against its diff ID at the end. */
 export async function* mobyTar(

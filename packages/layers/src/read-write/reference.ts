@@ -1,16 +1,16 @@
 import type { TreeChange } from "@varve/diff";
 import type { Digest } from "@varve/digest";
 import { CodedError } from "@varve/errors";
-import type { CallOptions, Layer, LayerArchive, LayerInfo } from "./layer-store.ts";
-import type { Referred } from "./layer-rows.ts";
-import { applyToRW } from "./rw-apply.ts";
-import { changesOfRW, commitRW, sizeOfRW, tarStreamOfRW } from "./rw-compare.ts";
+import type { CallOptions, Layer, LayerArchive, LayerInfo } from "../layer-store.ts";
+import type { Referred } from "../layer-rows.ts";
+import { applyToRW } from "./apply.ts";
+import { changesOfRW, commitRW, sizeOfRW, tarStreamOfRW } from "./compare.ts";
 import type { AppliedToRW, ApplyToRWOptions, CommitRWLayerOptions, RWLayer } from "./rw-layer.ts";
-import { mountRW, unmountRW } from "./rw-mounts.ts";
-import { changesOf } from "./rw-names.ts";
-import type { ReferredRW } from "./rw-rows.ts";
-import { runUnmounted } from "./rw-unmounted.ts";
-import type { StoreParts } from "./store-parts.ts";
+import { mountRW, unmountRW } from "./mounts.ts";
+import { changesOf } from "./names.ts";
+import type { ReferredRW } from "./rows.ts";
+import { runUnmounted } from "./unmounted.ts";
+import type { StoreParts } from "../store-parts.ts";
 
 /** What a reference asks its store for. */
 export interface RWReferenceOwner {

@@ -1,9 +1,9 @@
 import { joinTar, treeFiles } from "@varve/archive";
 import { CodedError } from "@varve/errors";
-import type { LayerRow } from "./layer-rows.ts";
-import type { CallOptions } from "./layer-store.ts";
+import type { LayerRow } from "../layer-rows.ts";
+import type { CallOptions } from "../layer-store.ts";
 import { mountedStream } from "./mounted-stream.ts";
-import type { StoreParts } from "./store-parts.ts";
+import type { StoreParts } from "../store-parts.ts";
 import { viewedStream } from "./viewed-stream.ts";
 
 /** The archive of a layer from its records and a view of its chain, held against its diff ID at the end (S1.60, S1.73). */

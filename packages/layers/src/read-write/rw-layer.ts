@@ -1,7 +1,7 @@
 import type { TreeChange } from "@varve/diff";
 import type { Digest } from "@varve/digest";
 import type { Descriptor } from "@varve/oci";
-import type { CallOptions, Layer, LayerArchive, LayerInfo } from "./layer-store.ts";
+import type { CallOptions, Layer, LayerArchive, LayerInfo } from "../layer-store.ts";
 
 /** What is known of a read-write layer. */
 export interface RWLayerInfo {

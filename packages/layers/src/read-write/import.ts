@@ -2,14 +2,14 @@ import { createReadStream } from "node:fs";
 import { join } from "node:path";
 import type { ArchiveComparer } from "@varve/diff";
 import type { Digest } from "@varve/digest";
-import { comparerOf } from "./comparer-of.ts";
-import type { CallOptions, LayerStore } from "./layer-store.ts";
-import { unpackAt, unpackInto } from "./rw-apply.ts";
-import { keepStream } from "./rw-compare.ts";
-import { createRW } from "./rw-create.ts";
+import { comparerOf } from "../comparer-of.ts";
+import type { CallOptions, LayerStore } from "../layer-store.ts";
+import { unpackAt, unpackInto } from "./apply.ts";
+import { keepStream } from "./compare.ts";
+import { createRW } from "./create.ts";
 import type { RWLayer } from "./rw-layer.ts";
-import type { ReferredRW } from "./rw-rows.ts";
-import type { StoreParts } from "./store-parts.ts";
+import type { ReferredRW } from "./rows.ts";
+import type { StoreParts } from "../store-parts.ts";
 
 /** An archive that a comparison gives. */
 type Compared = (comparer: ArchiveComparer, options: CallOptions) => AsyncIterable<Uint8Array>;

@@ -1,7 +1,7 @@
 import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
-import type { LayerArchive } from "./layer-store.ts";
+import type { LayerArchive } from "../layer-store.ts";
 
 /** An archive that can be read as often as it takes. */
 export interface RereadableArchive {

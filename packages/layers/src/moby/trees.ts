@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { CodedError } from "@varve/errors";
 import { overlayOptions } from "@varve/mount";
 import type { Mount } from "@varve/mount";
-import { openDirectory } from "./moby-files.ts";
-import { driverPath } from "./moby-source.ts";
-import type { MobyDriver } from "./moby-source.ts";
+import { openDirectory } from "./files.ts";
+import { driverPath } from "./source.ts";
+import type { MobyDriver } from "./source.ts";
 
 /** Two trees of a moby's driver, for reading. */
 export interface MobyTrees {

@@ -1,7 +1,7 @@
 import type { Mount } from "@varve/mount";
-import { newActiveKey } from "./active-key.ts";
-import { removeSnapshot } from "./remove-snapshot.ts";
-import type { StoreParts } from "./store-parts.ts";
+import { newActiveKey } from "../active-key.ts";
+import { removeSnapshot } from "../remove-snapshot.ts";
+import type { StoreParts } from "../store-parts.ts";
 
 /** A stream from a view of a committed snapshot, which is gone when it ends or is left. */
 export async function* viewedStream<T>(

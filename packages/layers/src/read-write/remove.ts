@@ -1,12 +1,12 @@
 import { CodedError } from "@varve/errors";
 import type { WriteSession } from "@varve/sqlite";
-import type { LayerRow } from "./layer-rows.ts";
-import type { CallOptions } from "./layer-store.ts";
-import { markUnwanted, removeMarked } from "./remove-layers.ts";
-import { removeWithLitter } from "./remove-litter.ts";
-import { removeSnapshot } from "./remove-snapshot.ts";
-import { unlessBusy } from "./rw-mounts.ts";
-import { changesOf, initOf, rwLockOf } from "./rw-names.ts";
+import type { LayerRow } from "../layer-rows.ts";
+import type { CallOptions } from "../layer-store.ts";
+import { markUnwanted, removeMarked } from "../remove-layers.ts";
+import { removeWithLitter } from "../remove-litter.ts";
+import { removeSnapshot } from "../remove-snapshot.ts";
+import { unlessBusy } from "./mounts.ts";
+import { changesOf, initOf, rwLockOf } from "./names.ts";
 import {
   abandonedRW,
   dropDeadRWReferences,
@@ -16,11 +16,11 @@ import {
   mountsOfReference,
   rwById,
   setRWState,
-} from "./rw-rows.ts";
-import type { ReferredRW, RWRow } from "./rw-rows.ts";
-import { takeOffRW } from "./rw-take-off.ts";
-import { isElsewhere } from "./rw-unmounted.ts";
-import type { StoreParts } from "./store-parts.ts";
+} from "./rows.ts";
+import type { ReferredRW, RWRow } from "./rows.ts";
+import { takeOffRW } from "./take-off.ts";
+import { isElsewhere } from "./unmounted.ts";
+import type { StoreParts } from "../store-parts.ts";
 
 /** Gives a reference back; the last one removes the layer, and says which of those below went with it (S1.47 to S1.49). */
 export async function releaseRW(

@@ -1,6 +1,6 @@
 import type { Mount } from "@varve/mount";
 import { withShownTree } from "./shown-tree.ts";
-import type { StoreParts } from "./store-parts.ts";
+import type { StoreParts } from "../store-parts.ts";
 
 /** A stream from what mounts show, which are taken off when it ends or is left. */
 export async function* mountedStream<T>(

@@ -2,8 +2,8 @@ import { readdir } from "node:fs/promises";
 import { isDigest } from "@varve/digest";
 import type { Digest } from "@varve/digest";
 import { hasCode } from "@varve/errors";
-import { openDirectory } from "./moby-files.ts";
-import { isCacheId, orNothing, readText } from "./moby-layerdb.ts";
+import { openDirectory } from "./files.ts";
+import { isCacheId, orNothing, readText } from "./layerdb.ts";
 
 /** A container's layer as moby has recorded it. */
 export interface MobyContainer {

@@ -1,10 +1,10 @@
 import type { Digest } from "@varve/digest";
 import { CodedError } from "@varve/errors";
-import { comparerOf } from "./comparer-of.ts";
-import { layerById } from "./layer-rows.ts";
-import type { LayerRow } from "./layer-rows.ts";
-import type { CallOptions } from "./layer-store.ts";
-import type { StoreParts } from "./store-parts.ts";
+import { comparerOf } from "../comparer-of.ts";
+import { layerById } from "../layer-rows.ts";
+import type { LayerRow } from "../layer-rows.ts";
+import type { CallOptions } from "../layer-store.ts";
+import type { StoreParts } from "../store-parts.ts";
 import { viewedStream } from "./viewed-stream.ts";
 
 /** An archive of what a layer and those below it change on one further down; nothing was recorded of it (S1.73). */

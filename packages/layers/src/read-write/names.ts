@@ -1,4 +1,4 @@
-import type { RWRow } from "./rw-rows.ts";
+import type { RWRow } from "./rows.ts";
 
 const changesPrefix = "layers-rw/";
 const initPrefix = "layers-init/";

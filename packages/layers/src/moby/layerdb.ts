@@ -4,8 +4,8 @@ import type { Digest } from "@varve/digest";
 import { CodedError, hasCode } from "@varve/errors";
 import { JsonObject, parseJson } from "@varve/oci";
 import type { Descriptor } from "@varve/oci";
-import { openDirectory, readSmallFile } from "./moby-files.ts";
-import type { OpenDirectory } from "./moby-files.ts";
+import { openDirectory, readSmallFile } from "./files.ts";
+import type { OpenDirectory } from "./files.ts";
 
 /** A layer as moby has recorded it. */
 export interface MobyLayer {

@@ -1,18 +1,18 @@
 import type { Digest } from "@varve/digest";
 import { CodedError, hasCode } from "@varve/errors";
 import type { ErrorCode } from "@varve/errors";
-import type { CallOptions, Layer, LayerStore } from "./layer-store.ts";
-import { importContainer } from "./moby-container-import.ts";
-import type { ContainerWork } from "./moby-container-import.ts";
-import { brokenContainer, readContainers } from "./moby-containers.ts";
-import type { BrokenMobyContainer, MobyContainer } from "./moby-containers.ts";
-import { brokenLayer, emptyLayer, readLayerdb } from "./moby-layerdb.ts";
-import type { BrokenMobyLayer, MobyLayer } from "./moby-layerdb.ts";
-import type { MobySource } from "./moby-source.ts";
-import { mobyTar } from "./moby-tar.ts";
-import { importsRW } from "./rw-import.ts";
-import type { ImportRW } from "./rw-import.ts";
-import type { RWLayer } from "./rw-layer.ts";
+import type { CallOptions, Layer, LayerStore } from "../layer-store.ts";
+import { importContainer } from "./import-container.ts";
+import type { ContainerWork } from "./import-container.ts";
+import { brokenContainer, readContainers } from "./containers.ts";
+import type { BrokenMobyContainer, MobyContainer } from "./containers.ts";
+import { brokenLayer, emptyLayer, readLayerdb } from "./layerdb.ts";
+import type { BrokenMobyLayer, MobyLayer } from "./layerdb.ts";
+import type { MobySource } from "./source.ts";
+import { mobyTar } from "./exact-tar.ts";
+import { importsRW } from "../read-write/import.ts";
+import type { ImportRW } from "../read-write/import.ts";
+import type { RWLayer } from "../read-write/rw-layer.ts";
 
 export interface ImportMobyOptions extends CallOptions, MobySource {
   /** The directory that has `sha256` in it: `image/overlay2/layerdb` in moby's root. */

@@ -1,6 +1,6 @@
 import { onlyDirectory, withTemporaryMount } from "@varve/mount";
 import type { Mount } from "@varve/mount";
-import type { StoreParts } from "./store-parts.ts";
+import type { StoreParts } from "../store-parts.ts";
 
 /** Runs `body` with a directory that shows the mounts. A single directory needs no mount, and so none of the rights for it. */
 export async function withShownTree<T>(

@@ -3,9 +3,9 @@ import type { Digest } from "@varve/digest";
 import { CodedError } from "@varve/errors";
 import { isEncryptedLayerType } from "@varve/oci";
 import type { Descriptor } from "@varve/oci";
-import { packed, recipesFor, typeOfNew } from "./layer-blob-recipes.ts";
-import type { BlobRecipe } from "./layer-blob-recipes.ts";
-import type { CallOptions, Layer } from "./layer-store.ts";
+import { packed, recipesFor, typeOfNew } from "./recipes.ts";
+import type { BlobRecipe } from "./recipes.ts";
+import type { CallOptions, Layer } from "../layer-store.ts";
 
 export interface ReproduceOptions extends CallOptions {
   /**

@@ -1,12 +1,12 @@
 import type { Digest } from "@varve/digest";
 import { CodedError } from "@varve/errors";
-import type { CallOptions } from "./layer-store.ts";
-import type { MobyContainer } from "./moby-containers.ts";
-import type { MobyLayer } from "./moby-layerdb.ts";
-import type { MobySource } from "./moby-source.ts";
-import { mobyTrees } from "./moby-trees.ts";
-import type { ImportRW, ImportRWOptions } from "./rw-import.ts";
-import type { RWLayer } from "./rw-layer.ts";
+import type { CallOptions } from "../layer-store.ts";
+import type { MobyContainer } from "./containers.ts";
+import type { MobyLayer } from "./layerdb.ts";
+import type { MobySource } from "./source.ts";
+import { mobyTrees } from "./trees.ts";
+import type { ImportRW, ImportRWOptions } from "../read-write/import.ts";
+import type { RWLayer } from "../read-write/rw-layer.ts";
 
 export interface ContainerWork extends CallOptions {
   readonly source: MobySource;

@@ -1,16 +1,16 @@
 import { randomUUID } from "node:crypto";
 import { CodedError } from "@varve/errors";
-import { newActiveKey } from "./active-key.ts";
-import type { CallOptions } from "./layer-store.ts";
-import { patience } from "./patience.ts";
-import { removeSnapshot } from "./remove-snapshot.ts";
+import { newActiveKey } from "../active-key.ts";
+import type { CallOptions } from "../layer-store.ts";
+import { patience } from "../patience.ts";
+import { removeSnapshot } from "../remove-snapshot.ts";
 import type { CreateRWLayerOptions } from "./rw-layer.ts";
-import { belowOf, changesOf, initOf, rwLockOf } from "./rw-names.ts";
-import { completeRemoval, removeRW } from "./rw-remove.ts";
-import { abandonRW, addRW, addRWReference, readyRW, setRWState } from "./rw-rows.ts";
-import type { ReferredRW, RWRow } from "./rw-rows.ts";
-import { withShownTree } from "./shown-tree.ts";
-import type { StoreParts } from "./store-parts.ts";
+import { belowOf, changesOf, initOf, rwLockOf } from "./names.ts";
+import { completeRemoval, removeRW } from "./remove.ts";
+import { abandonRW, addRW, addRWReference, readyRW, setRWState } from "./rows.ts";
+import type { ReferredRW, RWRow } from "./rows.ts";
+import { withShownTree } from "../tar/shown-tree.ts";
+import type { StoreParts } from "../store-parts.ts";
 
 export interface MakeRWOptions extends CreateRWLayerOptions {
   /** Writes the first changes, before anybody can see the layer. */

@@ -1,7 +1,7 @@
 import { realpath, rmdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { CallOptions } from "./layer-store.ts";
-import type { StoreParts } from "./store-parts.ts";
+import type { CallOptions } from "../layer-store.ts";
+import type { StoreParts } from "../store-parts.ts";
 
 /** Takes off what is mounted of a layer, and removes its mount point, by a plain rmdir: no file is touched. */
 export async function takeOffRW(

@@ -1,10 +1,10 @@
 import { CodedError, hasCode } from "@varve/errors";
-import type { CallOptions } from "./layer-store.ts";
-import { changesOf, rwLockOf } from "./rw-names.ts";
-import { mountsOfLayer } from "./rw-rows.ts";
-import type { ReferredRW, RWRow } from "./rw-rows.ts";
-import { takeOffRW } from "./rw-take-off.ts";
-import type { StoreParts } from "./store-parts.ts";
+import type { CallOptions } from "../layer-store.ts";
+import { changesOf, rwLockOf } from "./names.ts";
+import { mountsOfLayer } from "./rows.ts";
+import type { ReferredRW, RWRow } from "./rows.ts";
+import { takeOffRW } from "./take-off.ts";
+import type { StoreParts } from "../store-parts.ts";
 
 /** Runs `work` while the layer is mounted nowhere, and nobody mounts or removes it. */
 export async function runUnmounted<T>(

@@ -6,17 +6,17 @@ import { treeFiles } from "@varve/archive";
 import type { TreeChange } from "@varve/diff";
 import { readOnlyMounts } from "@varve/mount";
 import type { Mount } from "@varve/mount";
-import { comparerOf } from "./comparer-of.ts";
-import type { CallOptions } from "./layer-store.ts";
-import { registerLayer } from "./register-layer.ts";
-import type { Referred } from "./layer-rows.ts";
+import { comparerOf } from "../comparer-of.ts";
+import type { CallOptions } from "../layer-store.ts";
+import { registerLayer } from "../register-layer.ts";
+import type { Referred } from "../layer-rows.ts";
 import type { CommitRWLayerOptions } from "./rw-layer.ts";
-import { belowOf, changesOf } from "./rw-names.ts";
-import type { RWRow } from "./rw-rows.ts";
-import { withShownTree } from "./shown-tree.ts";
-import type { StoreParts } from "./store-parts.ts";
+import { belowOf, changesOf } from "./names.ts";
+import type { RWRow } from "./rows.ts";
+import { withShownTree } from "../tar/shown-tree.ts";
+import type { StoreParts } from "../store-parts.ts";
 import { asStored } from "./stored-mounts.ts";
-import { viewedStream } from "./viewed-stream.ts";
+import { viewedStream } from "../tar/viewed-stream.ts";
 
 /** Files that are looked at, without a wait, before other work of this process has its turn. */
 const turnFiles = 500;

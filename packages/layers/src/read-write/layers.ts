@@ -1,17 +1,17 @@
-import { infoOf } from "./layer-rows.ts";
-import type { CallOptions, Layer, LayerInfo } from "./layer-store.ts";
-import type { Referred } from "./layer-rows.ts";
-import { createRW, referToRW } from "./rw-create.ts";
-import { importRW } from "./rw-import.ts";
-import type { ImportRWOptions } from "./rw-import.ts";
+import { infoOf } from "../layer-rows.ts";
+import type { CallOptions, Layer, LayerInfo } from "../layer-store.ts";
+import type { Referred } from "../layer-rows.ts";
+import { createRW, referToRW } from "./create.ts";
+import { importRW } from "./import.ts";
+import type { ImportRWOptions } from "./import.ts";
 import type { CreateRWLayerOptions, ListedRWLayer, RWLayer } from "./rw-layer.ts";
-import { mountOf, takeOffIdle, unmountRW } from "./rw-mounts.ts";
-import { changesOf } from "./rw-names.ts";
-import { RWReference } from "./rw-reference.ts";
-import { completeRemoval, releaseRW } from "./rw-remove.ts";
-import { dropDeadRWReferences, dropRWReference, mountsOfReference, readyRWAfter } from "./rw-rows.ts";
-import type { ReferredRW } from "./rw-rows.ts";
-import type { StoreParts } from "./store-parts.ts";
+import { mountOf, takeOffIdle, unmountRW } from "./mounts.ts";
+import { changesOf } from "./names.ts";
+import { RWReference } from "./reference.ts";
+import { completeRemoval, releaseRW } from "./remove.ts";
+import { dropDeadRWReferences, dropRWReference, mountsOfReference, readyRWAfter } from "./rows.ts";
+import type { ReferredRW } from "./rows.ts";
+import type { StoreParts } from "../store-parts.ts";
 
 /** Layers that are read from the database at a time. */
 const pageSize = 500;

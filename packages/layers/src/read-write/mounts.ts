@@ -3,13 +3,13 @@ import { join } from "node:path";
 import { CodedError, hasCode } from "@varve/errors";
 import { withoutVolatile } from "@varve/mount";
 import type { Session } from "@varve/sqlite";
-import type { CallOptions } from "./layer-store.ts";
-import { changesOf, rwLockOf } from "./rw-names.ts";
-import { livingMounts, mountsOfLayer, mountsOfReference, rwNameOf, setMounts } from "./rw-rows.ts";
-import type { ReferredRW, RWRow } from "./rw-rows.ts";
-import { isMissing, takeOffRW } from "./rw-take-off.ts";
-import { mustNotBeElsewhere } from "./rw-unmounted.ts";
-import type { StoreParts } from "./store-parts.ts";
+import type { CallOptions } from "../layer-store.ts";
+import { changesOf, rwLockOf } from "./names.ts";
+import { livingMounts, mountsOfLayer, mountsOfReference, rwNameOf, setMounts } from "./rows.ts";
+import type { ReferredRW, RWRow } from "./rows.ts";
+import { isMissing, takeOffRW } from "./take-off.ts";
+import { mustNotBeElsewhere } from "./unmounted.ts";
+import type { StoreParts } from "../store-parts.ts";
 
 /** Somebody works in it (ERR_UNAVAILABLE, EBUSY), it is another user's (the next three), or it holds files and is not what it seems. */
 const leaves: ReadonlySet<unknown> = new Set([

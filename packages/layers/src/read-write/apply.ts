@@ -1,13 +1,13 @@
 import { join } from "node:path";
 import type { AppliedArchive } from "@varve/diff";
-import { rereadable } from "./archive-source.ts";
-import type { LayerArchive } from "./layer-store.ts";
+import { rereadable } from "../tar/archive-source.ts";
+import type { LayerArchive } from "../layer-store.ts";
 import type { AppliedToRW, ApplyToRWOptions } from "./rw-layer.ts";
-import { changesOf } from "./rw-names.ts";
-import type { ReferredRW, RWRow } from "./rw-rows.ts";
-import { runUnmounted } from "./rw-unmounted.ts";
-import { withShownTree } from "./shown-tree.ts";
-import type { StoreParts } from "./store-parts.ts";
+import { changesOf } from "./names.ts";
+import type { ReferredRW, RWRow } from "./rows.ts";
+import { runUnmounted } from "./unmounted.ts";
+import { withShownTree } from "../tar/shown-tree.ts";
+import type { StoreParts } from "../store-parts.ts";
 import { asStored } from "./stored-mounts.ts";
 
 /** Unpacks an archive into a layer that is mounted nowhere (S1.76). */

@@ -3,8 +3,8 @@ import type { Digest } from "@varve/digest";
 import { CodedError } from "@varve/errors";
 import { currentOwner, isOwnerAlive } from "@varve/locks";
 import type { Row, Session } from "@varve/sqlite";
-import { readyLayer } from "./layer-rows.ts";
-import type { LayerState } from "./layer-rows.ts";
+import { readyLayer } from "../layer-rows.ts";
+import type { LayerState } from "../layer-rows.ts";
 import type { RWLayerInfo } from "./rw-layer.ts";
 
 /** A read-write layer as it is recorded. */
