@@ -54,7 +54,7 @@ export interface TarSplitter {
   abort(): void;
 }
 
-/** A regular file that is open for reading. */
+/** A regular file that can be read. */
 export interface ContentFile {
   readonly size: number;
   /** The same for two names of one file, different for two files. */
