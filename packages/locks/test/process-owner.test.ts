@@ -70,6 +70,19 @@ describe("an owner", () => {
     expect(isOwnerAlive(owner)).toBe(false);
   });
 
+  test.skipIf(!privileged)(
+    "is alive for a process that cannot read which boot this is (privileged: hides it)",
+    async () => {
+      const script = `const { isOwnerAlive } = await import(${JSON.stringify(source)});
+      console.log(isOwnerAlive(${JSON.stringify(currentOwner())}));`;
+      const hide = 'mount -t tmpfs none /proc/sys/kernel/random && exec "$0" --input-type=module --no-warnings -e "$1"';
+      const child = spawn("unshare", ["-m", "sh", "-c", hide, process.execPath, script], {
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      expect(await firstLine(child.stdout)).toBe("true");
+    },
+  );
+
   test.skipIf(!linux)("is dead when its process id was given to another process (needs /proc)", () => {
     const [pid, start, boot, namespace] = currentOwner().split("/");
     expect(isOwnerAlive(`${pid}/${Number(start) - 1}/${boot}/${namespace}`)).toBe(false);
