@@ -33,7 +33,8 @@ export function isOwnerAlive(owner: ProcessOwner): boolean {
   if (boot !== now && boot !== "" && now !== "") return false;
   if (namespace !== undefined && namespace !== pidNamespace()) return true;
   const stat = showsOurNamespace() ? statOf(pid) : undefined;
-  return stat === undefined ? exists(pid) : stat.runs && stat.startTime === startTime;
+  if (stat?.startTime === undefined) return exists(pid);
+  return stat.runs && stat.startTime === startTime;
 }
 
 /** The owner in letters that may stand in a file's name: digits, `a` to `f`, `-` and `_`. */
