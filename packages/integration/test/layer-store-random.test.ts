@@ -66,7 +66,9 @@ describe.skipIf(missing !== undefined).each(backends)(
         const kills = ended.flatMap((lane) => (lane.status === "fulfilled" ? [lane.value] : []));
         const [all, interrupted] = [sum(kills.map((one) => one.all)), sum(kills.map((one) => one.interrupted))];
         process.stdout.write(`${all} processes killed, ${interrupted} of them in the middle of an operation\n`);
-        expect(interrupted).toBeGreaterThan(sequencesOfALane / 20);
+        expect(all).toBeGreaterThan((sequencesOfALane * lanes) / 20);
+        // How many of them is up to the machine.
+        expect(interrupted).toBeGreaterThan(0);
       },
       limit,
     );

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { canCleanup } from "@varve/snapshots";
@@ -91,10 +91,7 @@ function told(parts: Readonly<Record<string, number | readonly string[]>>): stri
     .join("\n");
 }
 
+/** Made with the first mount. */
 function namesIn(directory: string): readonly string[] {
-  try {
-    return readdirSync(directory);
-  } catch {
-    return [];
-  }
+  return existsSync(directory) ? readdirSync(directory) : [];
 }

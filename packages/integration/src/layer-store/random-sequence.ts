@@ -115,17 +115,20 @@ export class RandomSequences {
       await this.#call([{ operation: { kind: "getRW", id, store, name } }]);
       await this.#call([{ operation: { kind: "release", reference: id } }]);
     }
-    for (const reference of this.#model.state.references.keys()) {
-      await this.#call([{ operation: { kind: "release", reference } }]);
-    }
+    for (const reference of this.#model.state.references.keys()) await this.#readAndRelease(reference);
     // The topmost first: on it nothing stands.
     for (const { chainId } of this.#model.layers.toSorted((a, b) => b.depth - a.depth)) {
       if (!this.#model.state.layers.has(chainId)) continue;
       const id = (this.#lastId += 1);
       await this.#call([{ operation: { kind: "get", id, store, chain: chainId } }]);
-      if (this.#wasKilled) await this.#call([{ operation: { kind: "tar", reference: id } }]);
-      await this.#call([{ operation: { kind: "release", reference: id } }]);
+      await this.#readAndRelease(id);
     }
+  }
+
+  /** After a kill each layer that is left has to be whole. */
+  async #readAndRelease(reference: number): Promise<void> {
+    if (this.#wasKilled) await this.#call([{ operation: { kind: "tar", reference } }]);
+    await this.#call([{ operation: { kind: "release", reference } }]);
   }
 
   /** The likeliest. */
