@@ -1,5 +1,6 @@
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { gzipSync } from "node:zlib";
 import { digestOf } from "@varve/digest";
 import type { RWLayer } from "@varve/layers";
@@ -113,4 +114,15 @@ test("a layer that somebody else has mounted is neither mounted, nor changed, no
   await expect(layer.mount()).rejects.toMatchObject({ code: "ERR_PERMISSION_DENIED" });
   expect(await layer.whileUnmounted(async () => "done")).toBe("done");
   expect(await layer.release()).toEqual([]);
+});
+
+// S1.31
+test("a layer whose mount is counted but not made yet is listed, and mounted nowhere", async () => {
+  await using scene = await Scene.open();
+  const store = await scene.store();
+  const { snapshot } = await store.createRWLayer("one");
+  const database = new DatabaseSync(join(scene.path, "layers/layers.db"));
+  database.exec("UPDATE rw_refs SET mounts = 1");
+  database.close();
+  expect(await Array.fromAsync(store.listRWLayers())).toEqual([{ name: "one", snapshot }]);
 });

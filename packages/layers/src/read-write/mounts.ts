@@ -82,7 +82,14 @@ export async function mountOf(
   { signal }: CallOptions,
 ): Promise<string | undefined> {
   const isMounted = await database.read((session) => livingMounts(session, mountId) > 0, signal);
-  return isMounted ? join(await realpath(mountRoot), mountId) : undefined;
+  if (!isMounted) return undefined;
+  try {
+    return await realpath(join(mountRoot, mountId));
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    // A mount is counted before it is made.
+    return undefined;
+  }
 }
 
 /** Takes off what is mounted and counted by nobody; what is busy stays. */
