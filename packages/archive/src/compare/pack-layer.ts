@@ -4,7 +4,7 @@ import { HeaderEncoder, type HeaderFields } from "../tar/header-encoder.ts";
 import { blockBytes } from "../tar/tar-header.ts";
 import type { SparsePiece } from "../tar/tar-sparse.ts";
 import { maxExtended } from "../tar/tar-writer.ts";
-import { BlockOutput } from "./block-output.ts";
+import { BlockOutput } from "../block-output.ts";
 import { dataRanges, readContent } from "./file-content.ts";
 import { HeaderFactory } from "./header-factory.ts";
 import { openTrees } from "./open-trees.ts";

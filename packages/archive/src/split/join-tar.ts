@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { CodedError } from "@varve/errors";
+import { BlockOutput } from "../block-output.ts";
 import { defaultSubject, placed, printableName } from "../entry-error.ts";
 import { Crc64 } from "./crc64.ts";
 import { SplitRecordReader, type SplitRecord } from "./split-record.ts";
@@ -43,8 +44,10 @@ export async function* joinTar(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const { signal, diffId } = options;
   signal?.throwIfAborted();
-  const joiner = new Joiner(files, options.subject ?? defaultSubject, options.blockSize ?? 256 * 1024);
-  const reader = new SplitRecordReader(joiner.subject, options.recordBytes ?? defaultRecordBytes);
+  const { blockSize = 256 * 1024, recordBytes = defaultRecordBytes, subject = defaultSubject } = options;
+  const output = new BlockOutput(undefined, blockSize);
+  const joiner = new Joiner(files, output, subject);
+  const reader = new SplitRecordReader(subject, recordBytes);
   const algorithm = algorithmOf(diffId);
   const hash = algorithm === undefined ? undefined : createHash(algorithm);
   let sinceTurn = 0;
@@ -60,11 +63,11 @@ export async function* joinTar(
       await nextTurn();
     }
   }
-  const last = joiner.rest();
+  const [last = new Uint8Array(0)] = output.flush();
   hash?.update(last);
   const digest = hash === undefined ? diffId : `${algorithm}:${hash.digest("hex")}`;
   if (digest !== diffId) {
-    throw new CodedError("ERR_DATA_LOSS", `${joiner.subject}: the rebuilt archive is ${digest} instead of ${diffId}`);
+    throw new CodedError("ERR_DATA_LOSS", `${subject}: the rebuilt archive is ${digest} instead of ${diffId}`);
   }
   if (last.length > 0) yield last;
 }
@@ -84,52 +87,33 @@ async function* partsOf(
   yield reader.end();
 }
 
-/** Puts records and files together in blocks of one size. */
+/** Puts records and files together. */
 class Joiner {
-  readonly subject: string;
   readonly #files: SplitFiles;
+  readonly #output: BlockOutput;
+  readonly #subject: string;
   readonly #sum = new Crc64();
-  /** One for all: whoever takes it has done with it when the next one is asked for. */
-  readonly #block: Buffer;
-  #length = 0;
-  /** Offset in the archive of what comes next. */
-  #offset = 0;
 
-  constructor(files: SplitFiles, subject: string, blockSize: number) {
-    this.subject = subject;
+  constructor(files: SplitFiles, output: BlockOutput, subject: string) {
     this.#files = files;
-    if (!Number.isSafeInteger(blockSize) || blockSize < 1) {
-      throw new CodedError("ERR_INVALID_ARGUMENT", `block size ${blockSize}: not a positive whole number`);
-    }
-    this.#block = Buffer.allocUnsafeSlow(blockSize);
+    this.#output = output;
+    this.#subject = subject;
   }
 
-  *join(records: Iterable<SplitRecord>): Generator<Buffer, void, undefined> {
+  *join(records: Iterable<SplitRecord>): Generator<Uint8Array, void, undefined> {
     for (const record of records) {
-      if (record.type === "segment") yield* this.#segment(record.payload);
+      if (record.type === "segment") yield* this.#output.put(record.payload);
       else if (record.size > 0) yield* this.#file(record.name, record.size, record.sum);
     }
   }
 
-  /** What is left when all is joined. */
-  rest(): Buffer {
-    return this.#block.subarray(0, this.#length);
-  }
-
-  *#segment(payload: Buffer): Generator<Buffer, void, undefined> {
-    for (let at = 0; at < payload.length;) {
-      const length = payload.copy(this.#block, this.#length, at);
-      at += length;
-      if (this.#isFullBy(length)) yield this.#block;
-    }
-  }
-
-  *#file(name: Buffer, size: number, sum: Buffer): Generator<Buffer, void, undefined> {
-    const offset = this.#offset;
+  *#file(name: Buffer, size: number, sum: Buffer): Generator<Uint8Array, void, undefined> {
+    const output = this.#output;
+    const offset = output.bytes;
     const fail = (why: string): CodedError =>
       new CodedError(
         "ERR_DATA_LOSS",
-        `${this.subject}: entry "${printableName(name.toString("latin1"))}" at byte ${offset}: ${why}`,
+        `${this.#subject}: entry "${printableName(name.toString("latin1"))}" at byte ${offset}: ${why}`,
       );
     const file = this.#open(name, offset);
     if (typeof file === "string") throw fail(`the file ${file}`);
@@ -137,10 +121,10 @@ class Joiner {
       if (file.size !== size) throw fail(`the file has ${file.size} bytes instead of ${size}`);
       this.#sum.reset();
       for (let left = size; left > 0;) {
+        if (output.room === 0) yield* output.makeRoom();
         const length = this.#read(file, left, name, offset);
         if (length === 0) throw fail(`the file ends ${left} bytes too early`);
         left -= length;
-        if (this.#isFullBy(length)) yield this.#block;
       }
     } finally {
       file.close();
@@ -152,27 +136,20 @@ class Joiner {
     try {
       return this.#files.open(name);
     } catch (error) {
-      throw placed(error, { subject: this.subject, name: name.toString("latin1"), offset });
+      throw placed(error, { subject: this.#subject, name: name.toString("latin1"), offset });
     }
   }
 
   #read(file: ContentFile, most: number, name: Buffer, offset: number): number {
+    const { block, used } = this.#output;
     try {
-      const target = this.#block.subarray(this.#length, this.#length + most);
+      const target = block.subarray(used, used + most);
       const length = file.read(target);
       this.#sum.update(length === target.length ? target : target.subarray(0, length));
+      this.#output.add(length);
       return length;
     } catch (error) {
-      throw placed(error, { subject: this.subject, name: name.toString("latin1"), offset });
+      throw placed(error, { subject: this.#subject, name: name.toString("latin1"), offset });
     }
-  }
-
-  /** Counts bytes that were put into the block. A full one is to be given out. */
-  #isFullBy(length: number): boolean {
-    this.#length += length;
-    this.#offset += length;
-    if (this.#length < this.#block.length) return false;
-    this.#length = 0;
-    return true;
   }
 }
