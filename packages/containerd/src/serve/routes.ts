@@ -18,6 +18,7 @@ export function listenerFor(options: ConnectRouterOptions, routes: (router: Conn
       response.end();
       return;
     }
+    endWithStream(response);
     // Whatever a client makes of the path of a socket, it need not be a host.
     request.headers[":authority"] = "localhost";
     const asked = universalRequestFromNodeRequest(request, response, undefined, undefined);
@@ -26,6 +27,17 @@ export function listenerFor(options: ConnectRouterOptions, routes: (router: Conn
       // The client went away, or its connection broke: nobody is there to be told.
       .catch(() => response.stream.close(constants.NGHTTP2_INTERNAL_ERROR));
   };
+}
+
+/**
+ * Ends a write that waits when the stream is destroyed. As of version 26 Node calls such a write done, and says no more of it, while
+ * Connect waits for room.
+ */
+function endWithStream(response: Http2ServerResponse): void {
+  response.stream.once("close", () => {
+    // Without a listener this would be thrown. There is one only while somebody writes.
+    if (response.listenerCount("error") > 0) response.emit("error", new Error("the stream was closed"));
+  });
 }
 
 /** An answer may come before the end of the request, and gets lost if that is destroyed: what is left of it is thrown away. */
