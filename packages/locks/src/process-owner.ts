@@ -55,7 +55,10 @@ function describeThisProcess(): ProcessOwner {
 }
 
 interface Stat {
-  /** False for a zombie: it holds nothing any more, and only waits for its parent to ask. */
+  /**
+   * False for a zombie: it holds nothing any more, and only waits for its parent to ask. While another of its threads is there, which may
+   * be at its last system call yet, it is none.
+   */
   readonly runs: boolean;
   /** In clock ticks since boot. */
   readonly startTime: string | undefined;
@@ -66,7 +69,9 @@ function statOf(pid: number | "self"): Stat | undefined {
   const stat = readIfThere(`/proc/${pid}/stat`);
   // The second field is the program's name in parentheses, which may hold spaces and parentheses itself.
   const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return fields && { runs: fields[0] !== "Z" && fields[0] !== "X", startTime: fields[19] };
+  if (fields === undefined) return undefined;
+  const [state = ""] = fields;
+  return { runs: !"ZX".includes(state) || Number(fields[17]) > 1, startTime: fields[19] };
 }
 
 /** Empty where it cannot be read: then nobody can tell one boot from another. */

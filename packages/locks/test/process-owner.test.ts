@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -9,6 +9,9 @@ import { describe, expect, test } from "vitest";
 
 const linux = process.platform === "linux";
 const privileged = linux && process.geteuid?.() === 0;
+const hasPython = spawnSync("python3", ["--version"]).status === 0;
+/** Of exit(2), which ends one thread. */
+const exitNumber = process.arch === "arm64" ? 93 : 60;
 const source = new URL("../src/process-owner.ts", import.meta.url).href;
 
 interface StartedOwner {
@@ -154,6 +157,24 @@ describe("an owner", () => {
       await end(shell);
     }
   });
+
+  test.skipIf(!linux || !hasPython)(
+    "is alive while a thread of it is there, though its first one has ended (needs /proc and python3)",
+    async () => {
+      const script = `import ctypes, threading, time
+threading.Thread(target=time.sleep, args=(1000,)).start()
+print("ready", flush=True)
+ctypes.CDLL(None).syscall(${exitNumber}, 0)`;
+      const child = spawn("python3", ["-c", script], { stdio: ["ignore", "pipe", "inherit"] });
+      await firstLine(child.stdout);
+      const pid = child.pid ?? 0;
+      await until(() => statFields(pid)[0] === "Z");
+      const owner = `${pid}/${statFields(pid)[19]}/${currentOwner().split("/")[2]}`;
+      const before = isOwnerAlive(owner);
+      await end(child);
+      expect([before, isOwnerAlive(owner)]).toEqual([true, false]);
+    },
+  );
 
   test("without a start time is judged by its id alone", () => {
     expect(isOwnerAlive(`${process.pid}//`)).toBe(true);
