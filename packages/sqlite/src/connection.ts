@@ -1,5 +1,6 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import type { Row, WriteSession } from "./database.ts";
+import { mustComeBackWhole } from "./whole-texts.ts";
 
 /** More are only there if statements are made up as they come. */
 const statementsKept = 256;
@@ -46,14 +47,17 @@ export class Connection implements WriteSession {
   }
 
   all(sql: string, ...values: readonly SQLInputValue[]): readonly Row[] {
+    mustComeBackWhole(values);
     return this.#prepared(sql).all(...values);
   }
 
   get(sql: string, ...values: readonly SQLInputValue[]): Row | undefined {
+    mustComeBackWhole(values);
     return this.#prepared(sql).get(...values);
   }
 
   run(sql: string, ...values: readonly SQLInputValue[]): number {
+    mustComeBackWhole(values);
     return Number(this.#prepared(sql).run(...values).changes);
   }
 
