@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { TestNode } from "./nodes.ts";
 import { execute } from "../shared/execute.ts";
 
-/** The whole way of one image through the packed packages: store, push, pull in the command's own process, and list. */
+/** The whole way of one image through the packed packages: store, push, pull in the command's own process, find it there, and why. */
 const program = `
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -49,6 +49,8 @@ if (status !== 0 || chainId !== layer.digest || layers[0].status !== "unpacked")
 const client = await openClient({ root, snapshotter: "native" });
 const again = await client.pull(reference);
 if (again.layers[0].status !== "exists") console.log("pull again: " + JSON.stringify(again));
+const { kept } = await client.why({ type: "snapshot", id: chainId });
+if (!kept) console.log("the snapshot is not kept");
 await client.close();
 await server.close();
 rmSync(root, { recursive: true });

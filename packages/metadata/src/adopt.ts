@@ -72,11 +72,13 @@ function adoptSnapshots(session: Session, snapshotter: string, snapshots: readon
   for (const { name, parent } of snapshots) {
     session.run(
       `UPDATE snapshots SET parent =
-         (SELECT seq FROM snapshots WHERE namespace = ?1 AND snapshotter = ?2 AND name = ?3)
-       WHERE namespace = ?1 AND snapshotter = ?2 AND name = ?4`,
+         (SELECT seq FROM snapshots WHERE namespace = ? AND snapshotter = ? AND name = ?)
+       WHERE namespace = ? AND snapshotter = ? AND name = ?`,
       namespace,
       snapshotter,
       parent ?? null,
+      namespace,
+      snapshotter,
       name,
     );
   }

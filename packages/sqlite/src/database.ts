@@ -5,6 +5,8 @@ export type Row = Readonly<Record<string, SQLOutputValue>>;
 /**
  * Statements within one section of `read`, `write` and the like; not to be used after it. Each is compiled once. What one
  * throws has to end the section: SQLite may have ended the transaction with it, and what follows would be kept by itself.
+ *
+ * Values take the places of `?`, in order; Node 22 knows none by number (`?1`).
  */
 export interface Session {
   all(sql: string, ...values: readonly SQLInputValue[]): readonly Row[];

@@ -7,7 +7,7 @@ const queries: Readonly<Record<string, string>> = {
   ingest: "SELECT 1 FROM ingests WHERE namespace = ? AND ref = ?",
   image: "SELECT 1 FROM images WHERE namespace = ? AND name = ?",
   lease: "SELECT 1 FROM leases WHERE namespace = ? AND id = ?",
-  snapshot: "SELECT 1 FROM snapshots WHERE namespace = ?1 AND name = ?2 AND (?3 = '' OR snapshotter = ?3)",
+  snapshot: "SELECT 1 FROM snapshots WHERE namespace = ? AND name = ? AND ? IN ('', snapshotter)",
 };
 
 /** What the records say of one item at a glance. */
