@@ -1,6 +1,7 @@
 export { applyTar } from "./apply/apply-tar.ts";
 export type { ApplyTarOptions } from "./apply/apply-tar.ts";
 export { createLayerWriter } from "./apply/layer-writer.ts";
+export { emptyDirectory } from "./apply/remove-tree.ts";
 export { settleLayer } from "./apply/settle.ts";
 export type { SettleOptions } from "./apply/settle.ts";
 export { listChanges } from "./compare/list-changes.ts";

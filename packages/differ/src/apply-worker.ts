@@ -1,9 +1,14 @@
-import { createLayerWriter, settleLayer } from "@varve/archive";
+import { createLayerWriter, emptyDirectory, settleLayer } from "@varve/archive";
 import { BlockRing } from "./block-ring.ts";
-import type { ApplyJob, SettleJob, Settled, Written } from "./jobs.ts";
+import type { ApplyJob, EmptyJob, SettleJob, Settled, Written } from "./jobs.ts";
 import { serveJobs } from "./serve-jobs.ts";
 
-serveJobs((job: ApplyJob | SettleJob): Settled | Written => (job.kind === "apply" ? apply(job) : settle(job)));
+serveJobs((job: ApplyJob | EmptyJob | SettleJob): Settled | Written | undefined => {
+  if (job.kind === "apply") return apply(job);
+  if (job.kind === "settle") return settle(job);
+  emptyDirectory(job.directory);
+  return undefined;
+});
 
 function apply(job: ApplyJob): Written {
   const writer = createLayerWriter(job.root, job.options);

@@ -49,6 +49,12 @@ export interface SettleJob {
   readonly options: LayerWriterOptions;
 }
 
+/** Removes all that is in a directory. */
+export interface EmptyJob {
+  readonly kind: "empty";
+  readonly directory: string;
+}
+
 /** What was written. */
 export interface Written {
   /** Entries of the archive, whiteouts included. */

@@ -9,6 +9,7 @@ import type {
   ApplyJob,
   ChangesJob,
   DecodeJob,
+  EmptyJob,
   Hashed,
   HashJob,
   Packed,
@@ -43,7 +44,7 @@ const plainSlots = 8;
 export class Lane {
   readonly #decoder: JobThread<DecodeJob | HashJob> = new JobThread("decode-worker");
   readonly #hasher: JobThread<HashJob> | undefined;
-  readonly #writer: JobThread<ApplyJob | SettleJob> = new JobThread("apply-worker");
+  readonly #writer: JobThread<ApplyJob | EmptyJob | SettleJob> = new JobThread("apply-worker");
   readonly #packer: JobThread<ChangesJob | PackJob> = new JobThread("pack-worker");
   readonly #compressed: SharedRing = createSharedRing(compressedSlots, slotBytes);
   readonly #plain: SharedRing = createSharedRing(plainSlots, slotBytes);
@@ -76,6 +77,11 @@ export class Lane {
 
   settle(job: Omit<SettleJob, "kind">): Promise<Settled> {
     return this.#writer.run<Settled>({ ...job, kind: "settle" });
+  }
+
+  /** Removes all that is in a directory. */
+  async empty(directory: string): Promise<void> {
+    await this.#writer.run<undefined>({ kind: "empty", directory });
   }
 
   /** The blocks of an archive, and what it came to, which resolves with their end. The lane is free when the blocks have ended. */

@@ -1,4 +1,3 @@
-import { readdir, rm } from "node:fs/promises";
 import type { LayerWriterOptions, LowerQuestions } from "@varve/archive";
 import type { Provider } from "@varve/content";
 import type { ApplyArchiveOptions, ApplyOptions, StagedLayer } from "@varve/diff";
@@ -106,7 +105,8 @@ export class LayerApplier {
         const settle = (asked: LowerQuestions): Promise<boolean> =>
           this.#settle(layer, { upper: target.root, mounts, form, questions: asked }, signal);
         if (hasMarkersFor(mounts, target) && (questions === undefined || !(await settle(questions)))) return;
-        await emptyDirectory(target.root);
+        const { lanes } = this.#options;
+        await lanes.run((lane) => naming(layer.subject, lane.empty(target.root)), signal);
         // The root is no part of what is applied again, and must look as if the layer had been prepared on its parent.
         await settle(onlyTheRoot);
         const again = await this.#applyMounted(layer, mounts, { signal });
@@ -187,10 +187,3 @@ const onlyTheRoot: LowerQuestions = {
   links: [],
   redo: undefined,
 };
-
-/** Names are bytes: as text, one that is not UTF-8 would not be found again. */
-async function emptyDirectory(directory: string): Promise<void> {
-  for (const name of await readdir(directory, { encoding: "buffer" })) {
-    await rm(Buffer.concat([Buffer.from(`${directory}/`), name]), { recursive: true });
-  }
-}

@@ -1,12 +1,14 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, writeFileSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { exec } from "@varve-tools/corpus";
+import { writeBlob } from "@varve/content";
+import { createMemoryContentStore } from "@varve/content-memory";
 import { createDiffer } from "@varve/differ";
 import { digestOf } from "@varve/digest";
 import type { Mount } from "@varve/mount";
+import { createLinuxMounter } from "@varve/mount-linux";
 import { mediaTypes } from "@varve/oci";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { whyNoFaults } from "../src/faults/missing.ts";
@@ -35,7 +37,7 @@ describe.skipIf(missing !== undefined)(
     const disk = mountedDisk("ext4");
     let base = "";
     beforeEach(() => void (base = mkdtempSync(join(disk(), "staged-"))));
-    afterEach(() => rm(base, { recursive: true, force: true }));
+    afterEach(() => rmSync(base, { recursive: true, force: true }));
 
     /** What is in a directory after the layer was staged into it by way of these mounts, and what when it has got a parent. */
     async function staged(mountsOf: (root: string) => readonly Mount[]): Promise<readonly object[]> {
@@ -71,6 +73,30 @@ describe.skipIf(missing !== undefined)(
       expect(bind[0]).not.toHaveProperty("gone");
       const overlay = await staged((root) => [{ type: "overlay", source: "overlay", options: [`upperdir=${root}`] }]);
       expect(overlay).toEqual(bind);
+    });
+
+    // What is written through a link of a layer below is where the link leads.
+    test("a layer that is not what its parent makes of it is applied again, however deep it is", async () => {
+      const [root, lower, work] = ["upper", "lower", "work"].map((name) => join(base, name)) as [
+        string,
+        string,
+        string,
+      ];
+      for (const directory of [root, lower, work, join(lower, "real")]) mkdirSync(directory);
+      symlinkSync("real", join(lower, "d"));
+      const deep = Array.from({ length: 25 }, () => "n".repeat(200)).join("/");
+      const bytes = layerOf([file(`d/${deep}/f`, "content")]);
+      const content = createMemoryContentStore();
+      await writeBlob(content, "deep", bytes);
+      await using differ = createDiffer({ concurrency: 1, content, mounter: createLinuxMounter() });
+      const layer = { mediaType: mediaTypes.ociLayer, digest: digestOf(bytes), size: bytes.length };
+      const written = await differ.stage(layer, [bindOf(root)]);
+      expect(readdirSync(root)).toEqual(["d"]);
+      const options = [`lowerdir=${lower}`, `upperdir=${root}`, `workdir=${work}`];
+      await written.settle([{ type: "overlay", source: "overlay", options }]);
+      expect(readdirSync(root)).toEqual(["real"]);
+      const { stdout } = await exec("find", [root, "-type", "f", "-printf", "%f %s %d"]);
+      expect(stdout).toBe("f 7 27");
     });
 
     // C-UNP.1

@@ -9,7 +9,7 @@ import {
   SyscallError,
   tryUnlinkat,
 } from "@varve/syscalls";
-import type { DirectoryHandles } from "./directory-handles.ts";
+import { DirectoryHandles } from "./directory-handles.ts";
 import { DirectoryNode } from "./directory-node.ts";
 
 /** How often a directory may turn out not to be empty: NFS puts a new name in place of a file that is still open. */
@@ -28,6 +28,17 @@ export function removeTree(handles: DirectoryHandles, parent: DirectoryNode, nam
   if (result !== -EISDIR && result !== -EPERM) throw failure("unlinkat", result, parent, name);
   removeDirectories(handles, new DirectoryNode(parent, name));
   return true;
+}
+
+/** Removes all that is in a directory, however deep it is; the directory itself stays. Never follows a link in it. */
+export function emptyDirectory(path: string): void {
+  const root = new DirectoryNode(undefined, "");
+  const handles = new DirectoryHandles(root, path, process.geteuid?.() !== 0);
+  try {
+    removeDirectories(handles, root);
+  } finally {
+    handles.closeAll();
+  }
 }
 
 // A stack and not recursion, and descriptors that may be closed on the way: trees can be deep.
