@@ -13,9 +13,13 @@ export function exec(file: string, args: readonly string[], env: NodeJS.ProcessE
   return run(file, args, { env: { ...process.env, ...env }, maxBuffer: 1 << 28 });
 }
 
-/** Runs bash lines that stop at the first failure. `args` arrive as `$1`, `$2`, … */
+/**
+ * Runs bash lines that stop at the first failure. `args` arrive as `$1`, `$2`, …
+ *
+ * `--norc`: with a socket as its input, as Node gives it, bash may take itself for a remote shell and read the user's settings.
+ */
 export function bash(script: string, args: readonly string[] = [], env: NodeJS.ProcessEnv = {}): Promise<Ran> {
-  return exec("bash", ["-euo", "pipefail", "-c", script, "bash", ...args], { LC_ALL: "C.UTF-8", ...env });
+  return exec("bash", ["--norc", "-euo", "pipefail", "-c", script, "bash", ...args], { LC_ALL: "C.UTF-8", ...env });
 }
 
 /** The programs of `names` that are not installed. */
