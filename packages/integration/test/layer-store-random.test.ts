@@ -67,8 +67,8 @@ describe.skipIf(missing !== undefined).each(backends)(
         const [all, interrupted] = [sum(kills.map((one) => one.all)), sum(kills.map((one) => one.interrupted))];
         process.stdout.write(`${all} processes killed, ${interrupted} of them in the middle of an operation\n`);
         expect(all).toBeGreaterThan((sequencesOfALane * lanes) / 20);
-        // How many of them is up to the machine.
-        expect(interrupted).toBeGreaterThan(0);
+        // A third to a half of them, as the moment is chosen by what the last one of the kind took; of a few it may be fewer.
+        expect(interrupted).toBeGreaterThan(all / (thorough ? 4 : 10));
       },
       limit,
     );

@@ -166,13 +166,17 @@ threading.Thread(target=time.sleep, args=(1000,)).start()
 print("ready", flush=True)
 ctypes.CDLL(None).syscall(${exitNumber}, 0)`;
       const child = spawn("python3", ["-c", script], { stdio: ["ignore", "pipe", "inherit"] });
-      await firstLine(child.stdout);
-      const pid = child.pid ?? 0;
-      await until(() => statFields(pid)[0] === "Z");
-      const owner = `${pid}/${statFields(pid)[19]}/${currentOwner().split("/")[2]}`;
-      const before = isOwnerAlive(owner);
-      await end(child);
-      expect([before, isOwnerAlive(owner)]).toEqual([true, false]);
+      let owner = "";
+      try {
+        await firstLine(child.stdout);
+        const pid = child.pid ?? 0;
+        await until(() => statFields(pid)[0] === "Z");
+        owner = `${pid}/${statFields(pid)[19]}/${currentOwner().split("/")[2]}`;
+        expect(isOwnerAlive(owner)).toBe(true);
+      } finally {
+        await end(child);
+      }
+      expect(isOwnerAlive(owner)).toBe(false);
     },
   );
 
