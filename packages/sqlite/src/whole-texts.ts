@@ -2,6 +2,9 @@ import { DatabaseSync } from "node:sqlite";
 import type { SQLInputValue } from "node:sqlite";
 import { CodedError } from "@varve/errors";
 
+/** A message need not be as long as a text may be. */
+const shown = 100;
+
 let comeBackWhole: boolean | undefined;
 
 /**
@@ -15,8 +18,9 @@ export function mustComeBackWhole(values: readonly SQLInputValue[]): void {
     if (typeof value !== "string" || !value.includes("\0")) continue;
     comeBackWhole ??= probe();
     if (comeBackWhole) continue;
-    const why = `holds a zero byte, which Node ${process.versions.node} does not give back from SQLite`;
-    throw new CodedError("ERR_NOT_IMPLEMENTED", `text ${JSON.stringify(value)}: ${why}`);
+    const start = JSON.stringify(value.slice(0, shown));
+    const why = `holds a zero byte, at which Node ${process.versions.node} would cut it off when it reads it`;
+    throw new CodedError("ERR_NOT_IMPLEMENTED", `text ${start}: ${why}; a later Node takes it`);
   }
 }
 
